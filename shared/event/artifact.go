@@ -1,0 +1,139 @@
+package event
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"assize.dev/shared/digest"
+)
+
+// Lane keeps examinations of different urgency apart, each with its own
+// consumers, so that re-evaluation never delays an upload.
+type Lane string
+
+// The lanes.
+const (
+	LaneNew   Lane = "new"   // an upload
+	LaneAsked Lane = "asked" // a person asked again
+	LaneAgain Lane = "again" // the world changed: advisories, policy, keys
+)
+
+// Lanes lists all lanes, most urgent first.
+var Lanes = []Lane{LaneNew, LaneAsked, LaneAgain}
+
+// Upload is a registry's word that something was uploaded. It is a hint:
+// nothing in it is believed that the bytes themselves can tell.
+type Upload struct {
+	Registry string `json:"registry" jsonschema_description:"Name of the registry; the subject's last token encodes the same name."`
+	// ID makes redelivered announcements one upload. Registries that have
+	// no delivery id may use digest and name.
+	ID         string        `json:"id" jsonschema_description:"Delivery id, unique per registry."`
+	Name       string        `json:"name" jsonschema_description:"Package or file name as the registry knows it."`
+	Version    string        `json:"version,omitempty"`
+	Filename   string        `json:"filename,omitempty"`
+	PURL       string        `json:"purl,omitempty" jsonschema_description:"Package URL the registry claims; what the bytes say wins."`
+	URL        string        `json:"url" jsonschema_description:"Where to fetch the bytes: http, https, or s3://bucket/key."`
+	Digest     digest.Digest `json:"digest,omitempty" jsonschema_description:"Expected SHA-256; a mismatch is refused."`
+	Size       int64         `json:"size,omitempty" jsonschema_description:"Expected size in bytes."`
+	MediaType  string        `json:"mediaType,omitempty"`
+	Uploader   string        `json:"uploader,omitempty" jsonschema_description:"Who uploaded, in the registry's words."`
+	OccurredAt time.Time     `json:"occurredAt,omitzero" jsonschema_description:"When the registry took the upload (RFC 3339)."`
+	Signatures []Attached    `json:"signatures,omitempty" jsonschema_description:"Signature files uploaded beside the package."`
+}
+
+// Attached is a small file that came beside an artifact.
+type Attached struct {
+	Name string `json:"name" jsonschema_description:"File name; its suffix tells the kind, as in package.tar.gz.sig."`
+	Data []byte `json:"data" jsonschema_description:"Content, base64."`
+}
+
+// Bounds of what may travel inside an event.
+const (
+	MaxName       = 1024      // bytes of any name, version, file name or URL
+	MaxSignatures = 16        // files beside an artifact
+	MaxAttached   = 128 << 10 // bytes of all of them together
+)
+
+// EventType implements Payload.
+func (*Upload) EventType() Type { return TypeUpload }
+
+// Subject implements Payload.
+func (u *Upload) Subject() string { return UploadSubject(u.Registry) }
+
+// Identity implements Payload.
+func (u *Upload) Identity() string { return "upload/" + Token(u.Registry) + "/" + Token(u.ID) }
+
+// Validate implements Payload.
+func (u *Upload) Validate() error {
+	if err := errors.Join(
+		required("registry", u.Registry), required("id", u.ID), required("name", u.Name),
+		bounded("version", u.Version), bounded("filename", u.Filename), bounded("purl", u.PURL),
+		required("url", u.URL), attachedWithin(u.Signatures),
+	); err != nil {
+		return err
+	}
+	if u.Size < 0 {
+		return fmt.Errorf("size: %d is negative", u.Size)
+	}
+	loc, err := url.Parse(u.URL)
+	if err != nil {
+		return fmt.Errorf("url: %w", err)
+	}
+	switch loc.Scheme {
+	case "http", "https", "s3":
+	default:
+		return fmt.Errorf("url: scheme %q: want http, https or s3", loc.Scheme)
+	}
+	if loc.Host == "" {
+		return fmt.Errorf("url: %q has no host", u.URL)
+	}
+	return nil
+}
+
+// Artifact is the order to examine stored bytes: the first fact of a run.
+type Artifact struct {
+	Run       string        `json:"run" jsonschema_description:"UUIDv7 of this examination."`
+	Lane      Lane          `json:"lane" jsonschema:"enum=new,enum=asked,enum=again"`
+	Registry  string        `json:"registry"`
+	Name      string        `json:"name"`
+	Version   string        `json:"version,omitempty"`
+	Filename  string        `json:"filename" jsonschema_description:"Base name; signatures beside the file are matched by it."`
+	Digest    digest.Digest `json:"digest" jsonschema_description:"SHA-256 of the bytes; they are stored as blobs/sha256/<hex>."`
+	SHA512    string        `json:"sha512" jsonschema_description:"SHA-512 of the bytes, lower-case hexadecimal."`
+	Size      int64         `json:"size"`
+	MediaType string        `json:"mediaType,omitempty"`
+	Format    string        `json:"format" jsonschema_description:"What the bytes are (for example pspf, deb, npm, wheel, elf, unknown), told from the bytes."`
+	PURL      string        `json:"purl,omitempty" jsonschema_description:"Package URL told from the bytes; absent where they do not say."`
+	Source    string        `json:"source,omitempty" jsonschema_description:"Where the bytes came from, without credentials."`
+	Uploader  string        `json:"uploader,omitempty"`
+	Received  time.Time     `json:"received"`
+	// Signatures came beside the artifact; sign reads them.
+	Signatures []Attached `json:"signatures,omitempty"`
+	// Supersedes is the run whose verdict this examination may replace.
+	Supersedes string `json:"supersedes,omitempty"`
+}
+
+// EventType implements Payload.
+func (*Artifact) EventType() Type { return TypeArtifact }
+
+// Subject implements Payload.
+func (a *Artifact) Subject() string { return ArtifactSubject(a.Lane, a.Registry, a.Run) }
+
+// Identity implements Payload.
+func (a *Artifact) Identity() string { return a.Run + "/artifact" }
+
+// Validate implements Payload.
+func (a *Artifact) Validate() error {
+	return errors.Join(
+		ValidRun(a.Run), validLane(a.Lane), required("registry", a.Registry), required("name", a.Name),
+		bounded("version", a.Version), required("filename", a.Filename), required("digest", string(a.Digest)),
+		required("sha512", a.SHA512), required("format", a.Format), bounded("purl", a.PURL),
+		attachedWithin(a.Signatures),
+	)
+}
+
+// PackageType is the purl type of the artifact, "generic" where the bytes do
+// not name a package.
+func (a *Artifact) PackageType() string { return PackageType(a.PURL) }
