@@ -1,0 +1,149 @@
+package archive
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// RPMHeader is who an RPM package says it is. Fields are empty where the
+// package does not have the tag.
+type RPMHeader struct {
+	Name, Epoch, Version, Release, Arch string
+	Summary, License, Vendor            string
+}
+
+const (
+	rpmLead      = 96
+	rpmMagic     = "\x8e\xad\xe8"
+	maxRPMHeader = 16 << 20 // index and store together
+)
+
+// ReadRPMHeader reads lead, signature and header of an RPM package (format 3
+// and 4) and leaves r at the first byte of the payload. Nothing is verified.
+// Malformed input gives an error that wraps ErrDamaged, a header over 16 MiB
+// one that wraps ErrUnsupported.
+func ReadRPMHeader(r io.Reader) (RPMHeader, error) {
+	var h RPMHeader
+	lead := make([]byte, rpmLead)
+	if _, err := io.ReadFull(r, lead); err != nil {
+		return h, asFault(err, "rpm: lead")
+	}
+	if Sniff(lead) != RPM {
+		return h, damaged(nil, "rpm: no magic")
+	}
+	index, store, err := readRPMSection(r, "signature")
+	if err != nil {
+		return h, err
+	}
+	if odd := (len(index) + len(store)) % 8; odd != 0 { // the 16 bytes before keep the alignment
+		if _, err := io.CopyN(io.Discard, r, int64(8-odd)); err != nil {
+			return h, asFault(err, "rpm: padding of the signature")
+		}
+	}
+	index, store, err = readRPMSection(r, "header")
+	if err != nil {
+		return h, err
+	}
+	for tag, field := range map[uint32]*string{
+		1000: &h.Name, 1001: &h.Version, 1002: &h.Release, 1003: &h.Epoch,
+		1004: &h.Summary, 1011: &h.Vendor, 1014: &h.License, 1022: &h.Arch,
+	} {
+		if *field, err = rpmTag(index, store, tag); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// readRPMSection reads the magic, the counts, the index of 16 bytes an entry
+// and the store it points into.
+func readRPMSection(r io.Reader, what string) (index, store []byte, err error) {
+	var intro [16]byte
+	if _, err := io.ReadFull(r, intro[:]); err != nil {
+		return nil, nil, asFault(err, "rpm: %s", what)
+	}
+	if string(intro[:3]) != rpmMagic {
+		return nil, nil, damaged(nil, "rpm: %s has no magic", what)
+	}
+	entries := int64(binary.BigEndian.Uint32(intro[8:]))
+	size := int64(binary.BigEndian.Uint32(intro[12:]))
+	if entries*16+size > maxRPMHeader {
+		return nil, nil, unsupported("rpm: %s of %d bytes; the most read is %d", what, entries*16+size, maxRPMHeader)
+	}
+	var b bytes.Buffer // grows with what is there, not with what was claimed
+	if _, err := io.CopyN(&b, r, entries*16+size); err != nil {
+		return nil, nil, asFault(err, "rpm: %s of %d bytes", what, entries*16+size)
+	}
+	return b.Bytes()[:entries*16], b.Bytes()[entries*16:], nil
+}
+
+// rpmTag gives the first string or number of a tag, the untranslated one of
+// an internationalised string.
+func rpmTag(index, store []byte, tag uint32) (string, error) {
+	const int32Type, stringType, stringArray, i18nString = 4, 6, 8, 9
+	for ; len(index) > 0; index = index[16:] {
+		if binary.BigEndian.Uint32(index) != tag {
+			continue
+		}
+		kind := binary.BigEndian.Uint32(index[4:])
+		at := int64(binary.BigEndian.Uint32(index[8:]))
+		if at > int64(len(store)) {
+			return "", damaged(nil, "rpm: tag %d lies outside the header", tag)
+		}
+		switch value := store[at:]; kind {
+		case int32Type:
+			if len(value) < 4 {
+				return "", damaged(nil, "rpm: tag %d lies outside the header", tag)
+			}
+			return strconv.FormatUint(uint64(binary.BigEndian.Uint32(value)), 10), nil
+		case stringType, stringArray, i18nString:
+			s, _, found := bytes.Cut(value, []byte{0})
+			if !found {
+				return "", damaged(nil, "rpm: tag %d does not end", tag)
+			}
+			return string(s), nil
+		default:
+			return "", damaged(nil, "rpm: tag %d has type %d", tag, kind)
+		}
+	}
+	return "", nil
+}
+
+// rpm walks the payload. Its compressor is told from its bytes; the tag that
+// names it is free text.
+func (w *walk) rpm(c *container, s *source) error {
+	br := bufio.NewReaderSize(s.seq, 32<<10)
+	if _, err := ReadRPMHeader(br); err != nil {
+		return err
+	}
+	payload := &source{seq: br, charged: s.charged}
+	head, err := payload.head()
+	if err != nil && err != io.EOF {
+		return err
+	}
+	f := Sniff(head)
+	if f.compressed() {
+		packed := &container{format: f, parents: c.parents, path: c.path}
+		inner, closeInner, err := w.inflate(packed, payload)
+		if err != nil {
+			return fmt.Errorf("open the payload: %w", err)
+		}
+		defer closeInner()
+		payload = inner
+		if head, err = payload.head(); err != nil && len(head) == 0 {
+			return asFault(err, "rpm: payload")
+		}
+		f = Sniff(head)
+	}
+	switch {
+	case f == Cpio:
+		return w.sequence(c, payload)
+	case len(head) == 0:
+		return damaged(nil, "rpm: no payload")
+	}
+	return unsupported("rpm: payload is %s, not cpio", f)
+}
