@@ -6,6 +6,9 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"sync"
 
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
@@ -33,25 +36,45 @@ func Open(ctx context.Context, c Config, name string) (*Backend, error) {
 	}
 	b, err := bus.Connect(ctx, c.Bus, name)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, closeStore(store))
 	}
 	return &Backend{Bus: b, Store: store}, nil
 }
 
-// Part reports readiness of both and closes the connection at the end.
+// Part reports readiness of both and closes them at the end.
 func (b *Backend) Part() run.Part {
 	return run.Part{
 		Name: "backend",
 		Ready: func(ctx context.Context) error {
-			_, err := b.Store.Stat(ctx, "readiness")
-			if errors.Is(err, blob.ErrNotFound) {
-				err = nil
-			}
-			return errors.Join(err, b.Bus.Ready(ctx))
+			// Side by side: a store that hangs must not hide the bus.
+			var bus, store error
+			var checks sync.WaitGroup
+			checks.Go(func() { bus = b.Bus.Ready(ctx) })
+			checks.Go(func() { store = storeReady(ctx, b.Store) })
+			checks.Wait()
+			return errors.Join(bus, store)
 		},
 		Close: func(context.Context) error {
 			b.Bus.Close()
-			return nil
+			return closeStore(b.Store)
 		},
 	}
+}
+
+// storeReady asks for an object that nobody makes: not to find it is an
+// answer.
+func storeReady(ctx context.Context, store blob.Store) error {
+	_, err := store.Stat(ctx, "readiness")
+	if err == nil || errors.Is(err, blob.ErrNotFound) {
+		return nil
+	}
+	return fmt.Errorf("the object store does not answer: %w", err)
+}
+
+// closeStore releases what a driver holds open; not every one does.
+func closeStore(store blob.Store) error {
+	if c, ok := store.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }

@@ -56,3 +56,15 @@ func VerdictSubject(outcome Outcome, registry, packageType, run string) string {
 
 // DeadSubject is where a service puts what it gave up on.
 func DeadSubject(service string) string { return subjectDead + Token(service) }
+
+// VerdictFilter selects verdicts; "*" stands for any decision, registry or
+// type.
+func VerdictFilter(decision, registry, packageType string) string {
+	token := func(s string) string {
+		if s == "*" {
+			return s
+		}
+		return Token(s)
+	}
+	return subjectVerdict + token(decision) + "." + token(registry) + "." + token(packageType) + ".*"
+}

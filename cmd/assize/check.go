@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"assize.dev/shared/bus"
+	"assize.dev/shared/event"
+)
+
+type checkCmd struct {
+	pipelineFlags
+	Registry  string   `help:"Name of the registry the files are from, as policy and subscribers see it." default:"local"`
+	Signature []string `help:"Signature beside the (single) file; FILE.sig, .ed25519, .asc, .minisig and .sigstore.json are found without it." placeholder:"FILE" type:"path"`
+	File      []string `arg:"" help:"Packages to judge." type:"path"`
+}
+
+func (checkCmd) Help() string {
+	return `Sends each file through the whole pipeline in this process and prints its
+signed verdict. State stays in --data, so the verdicts can be audited later.
+
+Examples:
+  assize check --advisories ~/osv express-4.21.2.tgz
+  assize check --json *.whl | jq -r 'select(.decision=="deny").artifact'
+  assize check --trust keys/ --signature pkg.tgz.sig pkg.tgz
+
+Without advisories vulnerabilities cannot be judged and the verdict is hold.`
+}
+
+func (c *checkCmd) Run(ctx context.Context, g *globals) error {
+	if len(c.Signature) > 0 && len(c.File) != 1 {
+		return errors.New("--signature goes with exactly one file")
+	}
+	data, err := g.dir()
+	if err != nil {
+		return err
+	}
+	worst, err := c.check(ctx, g, data)
+	if err != nil {
+		return err
+	}
+	if worst != exitPass {
+		return status(worst)
+	}
+	return nil
+}
+
+func (c *checkCmd) check(ctx context.Context, g *globals, data dataDir) (worst int, err error) {
+	n, err := startNode(ctx, data, c.pipelineFlags, "", slog.Default())
+	if err != nil {
+		return exitError, err
+	}
+	defer n.close()
+	j := &judging{node: n, printer: g.printer(), progress: newProgress(g.stderr, g.JSON), runs: map[string]string{}}
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	services, serving := errgroup.WithContext(serving)
+	for _, p := range n.parts {
+		services.Go(func() error {
+			if err := p.Run(serving); err != nil && serving.Err() == nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+			return nil
+		})
+	}
+	worst, err = j.files(serving, c)
+	if err == nil {
+		err = n.recordAll(serving)
+	}
+	stop()
+	if failed := services.Wait(); failed != nil {
+		err = failed
+	}
+	for _, problem := range j.problems {
+		fmt.Fprintln(g.stderr, "assize:", problem)
+	}
+	return worst, err
+}
+
+// judging follows the runs of one check.
+type judging struct {
+	node     *node
+	printer  printer
+	progress *progress
+
+	mu       sync.Mutex
+	runs     map[string]string // run to file, until its verdict is there
+	ordered  bool              // all files are
+	worst    int
+	problems []error
+}
+
+var errDone = errors.New("all verdicts are there")
+
+// files orders the examination of all files and prints each verdict as it
+// comes.
+func (j *judging) files(ctx context.Context, c *checkCmd) (int, error) {
+	_, from, err := j.node.bus.Sequences(ctx, bus.Events)
+	if err != nil {
+		return exitError, err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		err := j.node.bus.Follow(ctx, bus.Events, from+1, nil, j.follow)
+		if errors.Is(err, errDone) {
+			return nil
+		}
+		return err
+	})
+	group.Go(func() error {
+		for _, file := range c.File {
+			if err := j.order(ctx, c, file); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				j.fail(fmt.Errorf("%s: %w", file, err))
+			}
+		}
+		// An empty note on a quiet stream would not wake follow, so it is
+		// told through the count.
+		j.mu.Lock()
+		j.ordered = true
+		done := len(j.runs) == 0
+		j.mu.Unlock()
+		if done {
+			return errDone
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil && !errors.Is(err, errDone) {
+		return exitError, err
+	}
+	return j.worst, nil
+}
+
+func (j *judging) fail(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.worst = worse(j.worst, exitError)
+	j.problems = append(j.problems, err)
+}
+
+func (j *judging) order(ctx context.Context, c *checkCmd, file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a file: give the package itself")
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	signatures, err := signaturesBeside(file, c.Signature)
+	if err != nil {
+		return err
+	}
+	order := &event.Artifact{
+		Run: event.NewRun(), Lane: event.LaneNew, Registry: c.Registry, Name: filepath.Base(file),
+		Filename: filepath.Base(file), Received: time.Now().UTC(), Signatures: signatures,
+	}
+	j.mu.Lock()
+	j.runs[order.Run] = file
+	j.mu.Unlock()
+	j.progress.start(order.Run, filepath.Base(file))
+	if _, err := j.node.ingest.Receive(ctx, f, order); err != nil {
+		j.mu.Lock()
+		delete(j.runs, order.Run)
+		j.mu.Unlock()
+		return errors.Join(err, j.progress.finish(order.Run, func() error { return nil }))
+	}
+	return nil
+}
+
+// follow is called with every event of the stream in order.
+func (j *judging) follow(m *bus.Message) error {
+	if m.Event == nil {
+		return nil
+	}
+	switch m.Event.Type {
+	case event.TypeEvidence:
+		var e event.Evidence
+		if event.Decode(m.Event, &e) == nil {
+			j.progress.evidence(e.Run, e.Kind, e.Status)
+		}
+	case event.TypeDecision:
+		var d event.Decision
+		if event.Decode(m.Event, &d) == nil {
+			j.progress.decided(d.Run)
+		}
+	case event.TypeVerdict:
+		var v event.Verdict
+		if err := event.Decode(m.Event, &v); err != nil {
+			return err
+		}
+		return j.verdict(&v)
+	}
+	return nil
+}
+
+func (j *judging) verdict(v *event.Verdict) error {
+	j.mu.Lock()
+	file, ours := j.runs[v.Run]
+	j.mu.Unlock()
+	if !ours {
+		return nil // left over from a check that was interrupted
+	}
+	r := resultOf(file, v, func(key string) string { return filepath.Join(j.node.data.store(), filepath.FromSlash(key)) })
+	if err := j.progress.finish(v.Run, func() error { return j.printer.print(r) }); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.runs, v.Run)
+	j.worst = worse(j.worst, exitCode(v.Decision))
+	if j.ordered && len(j.runs) == 0 {
+		return errDone
+	}
+	return nil
+}
+
+// recordAll waits until the audit log holds all events there are.
+func (n *node) recordAll(ctx context.Context) error {
+	for _, stream := range []string{bus.Uploads, bus.Events, bus.Dead} {
+		_, last, err := n.bus.Sequences(ctx, stream)
+		if err != nil {
+			return err
+		}
+		for n.audit.Head().Positions[stream] < last {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// besideSuffixes are the files looked for beside a package.
+var besideSuffixes = []string{".ed25519", ".sig", ".asc", ".minisig", ".sigstore.json"}
+
+func signaturesBeside(file string, given []string) ([]event.Attached, error) {
+	var found []event.Attached
+	paths := given
+	if len(given) == 0 {
+		for _, suffix := range besideSuffixes {
+			if _, err := os.Stat(file + suffix); err == nil {
+				paths = append(paths, file+suffix)
+			}
+		}
+	}
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, err
+		}
+		if info.Size() > event.MaxAttached {
+			return nil, fmt.Errorf("signature %s: %d bytes, at most %d", p, info.Size(), event.MaxAttached)
+		}
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, event.Attached{Name: filepath.Base(p), Data: data})
+	}
+	return found, nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// dataDir is where the state of an embedded Assize lives.
+type dataDir string
+
+// dir resolves --data, by default below the user's data directory
+// (XDG Base Directory Specification).
+func (g *globals) dir() (dataDir, error) {
+	d := g.Data
+	if d == "" {
+		base := os.Getenv("XDG_DATA_HOME")
+		if base == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return "", fmt.Errorf("no data directory: %w: give one with --data DIR", err)
+			}
+			base = filepath.Join(home, ".local", "share")
+		}
+		d = filepath.Join(base, "assize")
+	}
+	if err := os.MkdirAll(d, 0o700); err != nil {
+		return "", fmt.Errorf("data directory: %w: give another with --data DIR", err)
+	}
+	return dataDir(d), nil
+}
+
+func (d dataDir) path(elem ...string) string {
+	return filepath.Join(append([]string{string(d)}, elem...)...)
+}
+
+func (d dataDir) nats() string       { return d.path("nats") }
+func (d dataDir) store() string      { return d.path("store") }
+func (d dataDir) trusted() string    { return d.path("trusted") }
+func (d dataDir) signingKey() string { return d.path("keys", "assize.key") }
+func (d dataDir) publicKey() string  { return d.path("keys", "assize.pub") }
+
+// secret returns the 32 random bytes kept under name, made at first use.
+func (d dataDir) secret(name string) ([]byte, error) {
+	path := d.path("keys", name)
+	b, err := os.ReadFile(path)
+	if err == nil && len(b) == 32 {
+		return b, nil
+	}
+	if err == nil {
+		return nil, fmt.Errorf("%s: %d bytes, want 32: restore it from a backup, or remove it to make a new one", path, len(b))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	b = make([]byte, 32)
+	if _, err := rand.Read(b); err != nil {
+		return nil, err
+	}
+	return b, os.WriteFile(path, b, 0o600)
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"assize.dev/shared/blob"
+	"assize.dev/shared/blob/conformance"
+	"assize.dev/shared/config"
+)
+
+type doctorCmd struct {
+	Local doctorLocalCmd `cmd:"" default:"withargs" help:"This machine: data directory, disk, streams, keys, advisories."`
+	S3    doctorS3Cmd    `cmd:"" name:"s3" help:"An S3-compatible endpoint: everything that Assize relies on."`
+}
+
+// diagnosis is one thing that was checked.
+type diagnosis struct {
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// examination collects diagnoses and prints each as it comes.
+type examination struct {
+	g   *globals
+	bad int
+}
+
+func (e *examination) say(check string, err error, detail string) {
+	d := diagnosis{Check: check, OK: err == nil, Detail: detail}
+	if err != nil {
+		d.Detail = err.Error()
+		e.bad++
+	}
+	if e.g.JSON {
+		_ = json.NewEncoder(e.g.stdout).Encode(d)
+		return
+	}
+	mark := "✓"
+	if !d.OK {
+		mark = "✗"
+	}
+	fmt.Fprintf(e.g.stdout, "%s %-34s %s\n", mark, d.Check, d.Detail)
+}
+
+func (e *examination) result() error {
+	if e.bad > 0 {
+		return status(exitFail)
+	}
+	return nil
+}
+
+type doctorLocalCmd struct{ pipelineFlags }
+
+func (c *doctorLocalCmd) Run(ctx context.Context, g *globals) error {
+	e := &examination{g: g}
+	data, err := g.dir()
+	e.say("data directory", err, string(data))
+	if err != nil {
+		return e.result()
+	}
+	took, err := syncTime(string(data))
+	e.say("disk keeps what it is told", err, fmt.Sprintf("a synced write takes %s", took.Round(10*time.Microsecond)))
+	n, err := startNode(ctx, data, c.pipelineFlags, "", slog.New(slog.DiscardHandler))
+	e.say("streams, store, keys, policy", err, "open")
+	if err != nil {
+		return e.result()
+	}
+	defer n.close()
+	e.say("signing key", nil, "public half in "+data.publicKey())
+	e.say("object store", conformanceOf(ctx, n.store, func(string, error) {}), data.store())
+	if c.Advisories == "" {
+		e.say("advisories", fmt.Errorf("none: vulnerabilities cannot be judged and every verdict is hold; give --advisories DIR or set ASSIZE_ADVISORIES"), "")
+	} else {
+		_, err := os.ReadDir(c.Advisories)
+		e.say("advisories", err, c.Advisories)
+	}
+	return e.result()
+}
+
+// syncTime is the median of some small synced writes.
+func syncTime(dir string) (time.Duration, error) {
+	f, err := os.CreateTemp(dir, "doctor-*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	var times []time.Duration
+	for range 15 {
+		start := time.Now()
+		if _, err := f.Write(make([]byte, 1024)); err != nil {
+			return 0, err
+		}
+		if err := f.Sync(); err != nil {
+			return 0, err
+		}
+		times = append(times, time.Since(start))
+	}
+	slices.Sort(times)
+	return times[len(times)/2], nil
+}
+
+type doctorS3Cmd struct{}
+
+func (doctorS3Cmd) Help() string {
+	return `Runs the conformance suite that Assize's own tests run, below a prefix of its
+own that it removes again. The endpoint comes from the environment:
+
+  ASSIZE_STORE=s3://bucket ASSIZE_S3_ENDPOINT=https://s3.example \
+  ASSIZE_S3_ACCESS_KEY=... ASSIZE_S3_SECRET_KEY_FILE=... assize doctor s3`
+}
+
+func (c *doctorS3Cmd) Run(ctx context.Context, g *globals) error {
+	var cfg blob.Config
+	if err := config.Load(ctx, nil, &cfg); err != nil {
+		return err
+	}
+	store, err := blob.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	e := &examination{g: g}
+	_ = conformanceOf(ctx, store, func(name string, err error) { e.say(name, err, "") })
+	return e.result()
+}
+
+// conformanceOf returns the first failure.
+func conformanceOf(ctx context.Context, store blob.Store, report func(name string, err error)) (first error) {
+	conformance.Run(ctx, store, func(name string, err error) {
+		if err != nil && first == nil {
+			first = fmt.Errorf("%s: %w", name, err)
+		}
+		report(name, err)
+	})
+	return first
+}

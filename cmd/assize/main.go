@@ -1,0 +1,130 @@
+// Command assize decides, with proof, whether packages may be trusted: it is
+// the CLI, and with "assize up" all services in one process.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes, the contract with scripts. When several artifacts are checked
+// the worst counts: an error before a denial before a hold.
+const (
+	exitPass         = 0 // pass, allow, clean
+	exitFail         = 1 // fail, deny, findings
+	exitUndetermined = 2 // undetermined, hold
+	exitError        = 3 // usage or internal error
+)
+
+type cli struct {
+	globals
+
+	Demo      demoCmd      `cmd:"" help:"See it work: judge three small packages made on the spot."`
+	Check     checkCmd     `cmd:"" help:"Judge files: the whole pipeline in this process, a signed verdict for each."`
+	Up        upCmd        `cmd:"" help:"Run every service in this process, for registries to upload to."`
+	Submit    submitCmd    `cmd:"" help:"Upload files to a running Assize."`
+	Watch     watchCmd     `cmd:"" help:"Follow verdicts as they are published."`
+	Keygen    keygenCmd    `cmd:"" help:"Make or import an Ed25519 key pair."`
+	Audit     auditCmd     `cmd:"" help:"Read and verify the audit log."`
+	Doctor    doctorCmd    `cmd:"" help:"Check that this machine, or an S3 endpoint, can carry Assize."`
+	Provision provisionCmd `cmd:"" help:"Create streams and consumers on a NATS server, or show how they differ."`
+	Nats      natsCmd      `cmd:"" help:"Run the NATS server that the services share, set up so that nothing acknowledged is lost."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+type globals struct {
+	Data string `help:"Directory where state lives: keys, packages, verdicts, audit log." env:"ASSIZE_DATA_DIR" placeholder:"DIR" type:"path"`
+	JSON bool   `help:"Machine-readable output on stdout, one JSON object per line; logs stay on stderr."`
+
+	stdout, stderr io.Writer
+}
+
+// status is an error that carries nothing but the exit code: what there was
+// to say has been said.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// worse returns the exit code that counts of two.
+func worse(a, b int) int {
+	rank := func(code int) int {
+		switch {
+		case code >= exitError:
+			return 3
+		case code == exitFail:
+			return 2
+		case code == exitUndetermined:
+			return 1
+		}
+		return 0
+	}
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+func main() {
+	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func execute(args []string, stdout, stderr io.Writer) int {
+	c := &cli{globals: globals{stdout: stdout, stderr: stderr}}
+	code := -1
+	parser, err := kong.New(c,
+		kong.Name("assize"),
+		kong.Description("Assize decides, with proof, whether a package may be trusted.\n\nExit codes: 0 allow or pass, 1 deny or fail, 2 hold or undetermined, 3 usage or internal error."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(n int) { code = n; panic(exitNow{}) }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "assize:", err)
+		return exitError
+	}
+	kctx, err := parse(parser, args)
+	if code >= 0 {
+		return code // --help was answered
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "assize: %v\nRun assize --help, or assize <command> --help for examples.\n", err)
+		return exitError
+	}
+	// The first signal asks to finish, the second is not caught any more.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	err = kctx.Run(&c.globals)
+	var s status
+	switch {
+	case err == nil:
+		return exitPass
+	case errors.As(err, &s):
+		return int(s)
+	}
+	fmt.Fprintln(stderr, "assize:", err)
+	return exitError
+}
+
+// exitNow unwinds from kong, which prints help and wants the process to end.
+type exitNow struct{}
+
+func parse(parser *kong.Kong, args []string) (ctx *kong.Context, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(exitNow); !ok {
+				panic(r)
+			}
+		}
+	}()
+	return parser.Parse(args)
+}

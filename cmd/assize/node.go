@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"assize.dev/services/audit"
+	"assize.dev/services/ingest"
+	"assize.dev/services/sbom"
+	"assize.dev/services/scan"
+	"assize.dev/services/sign"
+	"assize.dev/services/verdict"
+	"assize.dev/shared/blob"
+	"assize.dev/shared/bus"
+	"assize.dev/shared/config"
+	"assize.dev/shared/run"
+)
+
+// node is Assize in one process: every service, an embedded NATS server and
+// a directory for a store.
+type node struct {
+	data   dataDir
+	server *bus.Server
+	bus    *bus.Bus
+	store  blob.Store
+
+	ingest *ingest.Service
+	audit  *audit.Service
+	parts  []run.Part
+}
+
+// pipelineFlags are what the embedded services can be told.
+type pipelineFlags struct {
+	Advisories string `help:"Advisories to match against: a directory in the layout of the OSV export (<ecosystem>/all.zip)." env:"ASSIZE_ADVISORIES" placeholder:"DIR" type:"path"`
+	Policy     string `help:"Policy: a YAML file with settings, or a Rego module." env:"ASSIZE_POLICY" placeholder:"FILE" type:"path"`
+	Trust      string `help:"Directory with the public keys that are trusted; by default <data>/trusted." env:"ASSIZE_TRUSTED_KEYS" placeholder:"DIR" type:"path"`
+	Workers    int    `help:"Artifacts examined at a time." default:"2" env:"ASSIZE_WORKERS"`
+}
+
+// startNode opens the state and makes the services; nothing runs yet.
+func startNode(ctx context.Context, data dataDir, f pipelineFlags, listen string, log *slog.Logger) (_ *node, err error) {
+	n := &node{data: data}
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+	if err := n.ensureKeys(); err != nil {
+		return nil, err
+	}
+	if n.server, err = bus.StartServer(bus.ServerOptions{Dir: data.nats(), Listen: listen}); err != nil {
+		return nil, err
+	}
+	if n.bus, err = n.server.Connect(ctx, "assize"); err != nil {
+		return nil, err
+	}
+	if _, err = n.bus.Provision(ctx, bus.ProvisionOptions{Apply: true}); err != nil {
+		return nil, err
+	}
+	if n.store, err = blob.OpenDir(data.store()); err != nil {
+		return nil, err
+	}
+	return n, n.makeServices(ctx, f, log)
+}
+
+func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logger) error {
+	key, err := n.data.secret("fingerprint.key")
+	if err != nil {
+		return err
+	}
+	trusted := f.Trust
+	if trusted == "" {
+		trusted = n.data.trusted()
+		if err := os.MkdirAll(trusted, 0o700); err != nil {
+			return err
+		}
+	}
+	// What the environment says holds for embedded services too; flags and
+	// the data directory go before it.
+	var (
+		ingestConfig  ingest.Config
+		signConfig    sign.Config
+		sbomConfig    sbom.Config
+		scanConfig    scan.Config
+		verdictConfig verdict.Config
+		auditConfig   audit.Config
+	)
+	for _, c := range []any{&ingestConfig, &signConfig, &sbomConfig, &scanConfig, &verdictConfig, &auditConfig} {
+		if err := config.Load(ctx, nil, c); err != nil {
+			return err
+		}
+	}
+	signConfig.KeyFile, signConfig.TrustedKeys = n.data.signingKey(), trusted
+	scanConfig.Advisories, scanConfig.SecretsKey = f.Advisories, config.Secret(key)
+	verdictConfig.Policy = f.Policy
+	for _, workers := range []*int{&ingestConfig.Workers, &signConfig.Workers, &sbomConfig.Workers, &scanConfig.Workers, &verdictConfig.Workers} {
+		*workers = max(1, f.Workers)
+	}
+
+	if n.ingest, err = ingest.New(ingestConfig, blob.S3Config{}, n.bus, n.store, log); err != nil {
+		return err
+	}
+	signer, err := sign.New(signConfig, run.BuildVersion(), n.bus, n.store, log)
+	if err != nil {
+		return err
+	}
+	cataloguer, err := sbom.New(sbomConfig, n.bus, n.store, log)
+	if err != nil {
+		return err
+	}
+	scanner, err := scan.New(ctx, scanConfig, n.bus, n.store, log)
+	if err != nil {
+		return err
+	}
+	judge, err := verdict.New(ctx, verdictConfig, n.bus, n.store, log)
+	if err != nil {
+		return err
+	}
+	n.audit = audit.New(auditConfig, n.bus, n.store, log)
+	n.parts = []run.Part{
+		{Name: "ingest", Run: n.ingest.Run, Ready: n.bus.Ready, Pattern: ingest.Pattern, Handler: n.ingest.Handler()},
+		{Name: "sign", Run: signer.Run},
+		{Name: "sbom", Run: cataloguer.Run},
+		{Name: "scan", Run: scanner.Run},
+		{Name: "verdict", Run: judge.Run},
+		{Name: "audit", Run: n.audit.Run},
+	}
+	return nil
+}
+
+// ensureKeys makes the node's signing key at first use.
+func (n *node) ensureKeys() error {
+	if err := os.MkdirAll(filepath.Dir(n.data.signingKey()), 0o700); err != nil {
+		return err
+	}
+	_, err := os.Stat(n.data.signingKey())
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	k, err := sign.GenerateKey()
+	if err != nil {
+		return err
+	}
+	if err := k.WriteFiles(n.data.signingKey(), n.data.publicKey(), "assize verdicts"); err != nil {
+		return fmt.Errorf("make a signing key: %w", err)
+	}
+	return nil
+}
+
+func (n *node) close() {
+	if n.bus != nil {
+		n.bus.Close()
+	}
+	if n.server != nil {
+		n.server.Shutdown()
+	}
+}

@@ -1,0 +1,182 @@
+package ingest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"assize.dev/shared/blob"
+	"assize.dev/shared/bus"
+	"assize.dev/shared/event"
+)
+
+// download spools what is at the upload's URL. The error is blob.ErrTooLarge,
+// permanent, an outage, or worth a few more attempts.
+func (s *Service) download(ctx context.Context, u *event.Upload) (*blob.Spooled, error) {
+	if u.Size > s.config.MaxSize {
+		return nil, fmt.Errorf("%w: %d bytes are announced", blob.ErrTooLarge, u.Size)
+	}
+	fetching, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	clock := time.AfterFunc(s.pace.patience, func() { cancel(errTooSlow) })
+	defer clock.Stop()
+
+	from := withoutSecrets(u.URL)
+	object, size, err := s.fetch.open(fetching, u.URL)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", from, errors.Join(tooSlow(fetching), err))
+	}
+	defer object.Close()
+	if size > s.config.MaxSize {
+		return nil, fmt.Errorf("get %s: %w: %d bytes", from, blob.ErrTooLarge, size)
+	}
+	body := s.pace.read(object, func(t time.Time) { clock.Reset(time.Until(t)) })
+	spooled, err := blob.Spool(fetching, "", body, s.config.MaxSize)
+	switch {
+	case err == nil:
+		return spooled, nil
+	case errors.Is(err, blob.ErrTooLarge), body.err != nil, fetching.Err() != nil:
+		return nil, fmt.Errorf("get %s: after %d bytes: %w", from, body.n, errors.Join(tooSlow(fetching), err))
+	}
+	return nil, bus.Unavailable(err) // our disk
+}
+
+// tooSlow is why fetching ended, if the clock ended it: what the reader says
+// is only that it was cancelled.
+func tooSlow(fetching context.Context) error {
+	if err := context.Cause(fetching); errors.Is(err, errTooSlow) {
+		return err
+	}
+	return nil
+}
+
+// fetcher opens the URLs of uploads. An announcement is a stranger's word,
+// so nothing is fetched but from where the operator said packages come from.
+type fetcher struct {
+	hosts     []string
+	buckets   []string
+	s3        blob.S3Config
+	transport *http.Transport
+	client    *http.Client
+
+	mu     sync.Mutex
+	stores map[string]*blob.S3 // by bucket, once opened
+}
+
+func newFetcher(c Config, s3 blob.S3Config) (*fetcher, error) {
+	f := &fetcher{buckets: c.FetchBuckets, s3: s3, stores: map[string]*blob.S3{}}
+	for _, h := range c.FetchHosts {
+		h = strings.ToLower(strings.TrimSpace(h))
+		name := strings.TrimPrefix(h, "*.")
+		if name == "" || strings.ContainsAny(name, "/@*? ") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, ":") {
+			return nil, fmt.Errorf("ASSIZE_FETCH_HOSTS: %q: want a host, host:port or *.domain", h)
+		}
+		f.hosts = append(f.hosts, h)
+	}
+	f.transport = http.DefaultTransport.(*http.Transport).Clone()
+	f.transport.ResponseHeaderTimeout = 30 * time.Second
+	f.transport.MaxResponseHeaderBytes = 64 << 10
+	f.transport.DisableCompression = true // the bytes as they are, or the digest is of something else
+	// Not instrumented: spans would hold the query, where presigned URLs
+	// keep their signature. The bus has a span for every upload.
+	f.client = &http.Client{Transport: f.transport, CheckRedirect: f.redirect}
+	return f, nil
+}
+
+func (f *fetcher) close() { f.transport.CloseIdleConnections() }
+
+// open returns the bytes at an http, https or s3 URL, and their number or -1.
+// What is not permitted stays so: the error is permanent. It ends with ctx.
+func (f *fetcher) open(ctx context.Context, raw string) (io.ReadCloser, int64, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, 0, bus.Permanent(withoutURL(err))
+	}
+	if u.Scheme == "s3" {
+		return f.openS3(ctx, u)
+	}
+	if err := f.permitted(u); err != nil {
+		return nil, 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, raw, nil)
+	if err != nil {
+		return nil, 0, bus.Permanent(withoutURL(err))
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	resp, err := f.client.Do(req)
+	if err != nil {
+		err = withoutURL(err)
+		if unreachable(err) {
+			err = bus.Unavailable(err)
+		}
+		return nil, 0, err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, resp.ContentLength, nil
+	}
+	_ = resp.Body.Close() // nothing is expected of it
+	err = fmt.Errorf("the answer is %.80q", resp.Status)
+	switch code := resp.StatusCode; {
+	case code == http.StatusNotImplemented || code == http.StatusHTTPVersionNotSupported:
+	case code >= 500 || code == http.StatusTooManyRequests:
+		err = bus.Unavailable(err)
+	}
+	return nil, 0, err // registries answer 404 before a fresh upload is visible: try again, but not for ever
+}
+
+// unreachable tells a registry that is away from one that answers badly,
+// which may be about this one upload.
+func unreachable(err error) bool {
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		return !name.IsNotFound
+	}
+	var op *net.OpError
+	var untrusted *tls.CertificateVerificationError
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || errors.As(err, &untrusted)
+}
+
+func (f *fetcher) openS3(ctx context.Context, u *url.URL) (io.ReadCloser, int64, error) {
+	for _, bucket := range f.buckets {
+		if strings.TrimSpace(bucket) != u.Host {
+			continue
+		}
+		object, err := f.openObject(ctx, u.Host, strings.TrimPrefix(u.Path, "/"))
+		switch {
+		case errors.Is(err, blob.ErrKey):
+			return nil, 0, bus.Permanent(err)
+		case errors.Is(err, blob.ErrNotFound), ctx.Err() != nil && err != nil:
+			return nil, 0, err
+		case err != nil:
+			return nil, 0, bus.Unavailable(err)
+		}
+		return object, object.Size(), nil
+	}
+	return nil, 0, bus.Permanent(fmt.Errorf("bucket %.80q is not one that uploads may come from: add it to ASSIZE_FETCH_BUCKETS", u.Host))
+}
+
+func (f *fetcher) openObject(ctx context.Context, bucket, key string) (blob.Object, error) {
+	f.mu.Lock()
+	store := f.stores[bucket]
+	f.mu.Unlock()
+	if store == nil {
+		c := f.s3
+		c.Bucket, c.Prefix, c.EnsureBucket = bucket, "", false
+		var err error
+		if store, err = blob.OpenS3(ctx, c); err != nil {
+			return nil, err
+		}
+		f.mu.Lock()
+		f.stores[bucket] = store // two at once: the later one stays
+		f.mu.Unlock()
+	}
+	return store.Open(ctx, key)
+}

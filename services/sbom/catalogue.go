@@ -1,0 +1,256 @@
+package sbom
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"assize.dev/shared/archive"
+	"assize.dev/shared/identify"
+)
+
+// Result is what was found in an artifact.
+type Result struct {
+	Identity   identify.Identity // of the artifact, not counted as a component
+	Components []Component       // sorted, each once
+	Problems   []archive.Problem // why the list may be short; empty means everything was looked at
+	// Notes are files that look like a package's metadata but could not be
+	// read, at places where no installed package would have them.
+	Notes []string
+}
+
+// Complete reports whether everything was looked at.
+func (r *Result) Complete() bool { return len(r.Problems) == 0 }
+
+// Reason names the first problems, "" if there is none.
+func (r *Result) Reason() string {
+	const named = 3
+	var parts []string
+	for i, p := range r.Problems {
+		if i == named {
+			parts = append(parts, fmt.Sprintf("and %d more", len(r.Problems)-named))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%.200s: %s: %.300s", p.Path, p.Kind, p.Detail))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Bounds of one catalogue.
+const (
+	maxComponents = 50_000
+	maxProblems   = 100
+	maxNotes      = 100
+	peekSize      = 512 // enough for archive.Sniff
+)
+
+// Catalogue lists the components in the size bytes of r, which id describes.
+// The error is of reading r or of ctx; whatever is wrong with the bytes is a
+// problem of the result.
+func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id identify.Identity, limits archive.Limits) (*Result, error) {
+	storage := &source{at: r}
+	r = storage // whose failure is no fault of the bytes
+	c := &cataloguer{root: id, limits: limits, extractors: extractors(), jars: jars{}, seen: newCollection(id)}
+	var err error
+	if id.Format == identify.PSPF {
+		err = c.pspf(ctx, r, size, name)
+	} else {
+		err = c.bytes(ctx, r, size, name, "")
+	}
+	if err == nil {
+		err = storage.err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("catalogue %s: %w", name, err)
+	}
+	c.jars.each(c.seen.add)
+	if id.Reason != "" && !slices.ContainsFunc(c.result.Problems, func(p archive.Problem) bool { return strings.HasSuffix(id.Reason, p.Detail) }) {
+		c.problem(name, archive.KindDamaged, "identity: "+id.Reason)
+	}
+	c.result.Identity = id
+	c.result.Components = c.seen.components()
+	if c.seen.omitted > 0 {
+		c.problem(name, archive.KindLimit, fmt.Sprintf("components: %d beyond the limit of %d are not listed", c.seen.omitted, maxComponents))
+	}
+	return &c.result, nil
+}
+
+// cataloguer is the state of one Catalogue.
+type cataloguer struct {
+	root       identify.Identity
+	limits     archive.Limits // what is left of them
+	extractors []extractor
+	jars       jars
+	seen       *collection
+	result     Result
+	peek       *bufio.Reader
+}
+
+// entry is one file that extractors are asked about.
+type entry struct {
+	Path      string         // inside its container
+	Container string         // location of the container, "" for the artifact itself
+	Name      string         // of the container, as a file; "" for the artifact itself
+	Format    archive.Format // of the container
+	Content   archive.Format // of the file, from its first bytes
+	Root      bool           // directly in the artifact
+	Artifact  identify.Identity
+}
+
+// Location is the path inside the artifact, nested containers joined with
+// "!".
+func (e *entry) Location() string {
+	if e.Container == "" {
+		return e.Path
+	}
+	return e.Container + "!" + e.Path
+}
+
+// bytes looks at the file itself and walks it if it is a container. inside is
+// where it lies in the artifact, "" if it is the artifact.
+func (c *cataloguer) bytes(ctx context.Context, r io.ReaderAt, size int64, name, inside string) error {
+	e := &entry{Path: name, Format: archive.Unknown, Artifact: c.root, Root: true}
+	if inside != "" {
+		e.Path, e.Name, e.Root = inside, c.root.Format, false
+	}
+	if err := c.file(ctx, e, io.NewSectionReader(r, 0, size)); err != nil {
+		return err
+	}
+	started := time.Now()
+	report, err := archive.Walk(ctx, r, size, name, c.limits, func(ctx context.Context, a *archive.Entry, content io.Reader) error {
+		if a.Type != archive.File || content == nil {
+			return nil
+		}
+		parents := a.Parents[1:]
+		if inside != "" {
+			parents = append([]string{inside}, parents...)
+		}
+		return c.file(ctx, &entry{
+			Path: a.Path, Container: strings.Join(parents, "!"), Name: a.Parents[len(a.Parents)-1], Format: a.Format,
+			Root: len(parents) == 0, Artifact: c.root,
+		}, content)
+	})
+	if err != nil {
+		return err
+	}
+	for _, p := range report.Problems {
+		at := strings.TrimPrefix(inside+strings.TrimPrefix(p.Path, name), "!")
+		if at == "" {
+			at = name
+		}
+		c.problem(at, p.Kind, p.Detail)
+	}
+	c.spend(report, time.Since(started))
+	return nil
+}
+
+// spend takes what a walk used off the limits, so that the parts of one
+// artifact share them. A limit used up is 1, because 0 stands for the default.
+func (c *cataloguer) spend(report *archive.Report, took time.Duration) {
+	full := archive.DefaultLimits
+	left := func(limit, standard, used int64) int64 {
+		if limit == 0 {
+			limit = standard
+		}
+		return max(1, limit-used)
+	}
+	c.limits.Inflated = left(c.limits.Inflated, full.Inflated, report.Inflated)
+	c.limits.Entries = int(left(int64(c.limits.Entries), int64(full.Entries), int64(report.Entries)))
+	c.limits.Time = time.Duration(left(int64(c.limits.Time), int64(full.Time), int64(took)))
+}
+
+// file asks the extractors about one file. At most one reads it. The error is
+// of reading the content.
+func (c *cataloguer) file(ctx context.Context, e *entry, content io.Reader) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	src := c.open(e, content)
+	if c.jars.wants(e) {
+		return c.judge(e, "jar", src, c.jars.read(e, src))
+	}
+	if isOSRelease(e) {
+		data, err := src.all(identify.MaxMetadata)
+		if err == nil {
+			c.seen.release(identify.OSRelease(data))
+		}
+		return c.judge(e, "os-release", src, err)
+	}
+	for _, x := range c.extractors {
+		if !x.wants(e) {
+			continue
+		}
+		found, err := guarded(x, e, src)
+		for _, p := range found {
+			c.seen.add(e, p)
+		}
+		return c.judge(e, x.name(), src, err)
+	}
+	return nil
+}
+
+// open learns the format of the content from its first bytes.
+func (c *cataloguer) open(e *entry, content io.Reader) *source {
+	if at, ok := content.(*io.SectionReader); ok {
+		head := make([]byte, peekSize)
+		n, _ := at.ReadAt(head, 0) // an error shows again when the content is read
+		e.Content = archive.Sniff(head[:n])
+		return &source{r: at, at: at, size: at.Size()}
+	}
+	if c.peek == nil {
+		c.peek = bufio.NewReaderSize(nil, 4<<10)
+	}
+	c.peek.Reset(content)
+	head, _ := c.peek.Peek(peekSize)
+	e.Content = archive.Sniff(head)
+	return &source{r: c.peek}
+}
+
+// judge makes a problem of what an extractor could not make sense of. An
+// error of reading goes back to the walk, which knows whether it is a limit,
+// damage of the container or a failure of ours.
+func (c *cataloguer) judge(e *entry, extractor string, src *source, err error) error {
+	var where *misplaced
+	switch {
+	case src.err != nil:
+		return src.err
+	case err == nil, errors.Is(err, identify.ErrNoPackage):
+		return nil
+	case errors.Is(err, errSpool):
+		return err
+	case errors.As(err, &where):
+		if len(c.result.Notes) < maxNotes {
+			c.result.Notes = append(c.result.Notes, fmt.Sprintf("%.500s: %.300s", e.Location(), where.Error()))
+		}
+	case errors.Is(err, errTooLarge):
+		c.problem(e.Location(), archive.KindLimit, extractor+": "+err.Error())
+	default:
+		c.problem(e.Location(), archive.KindDamaged, extractor+": "+err.Error())
+	}
+	return nil
+}
+
+// problem keeps the first maxProblems.
+func (c *cataloguer) problem(where, kind, detail string) {
+	switch n := len(c.result.Problems); {
+	case n < maxProblems:
+		c.result.Problems = append(c.result.Problems, archive.Problem{Path: where, Kind: kind, Detail: detail})
+	case n == maxProblems:
+		c.result.Problems = append(c.result.Problems, archive.Problem{Path: where, Kind: archive.KindOmitted, Detail: "further problems are not listed"})
+	}
+}
+
+// dirOf is the last directory of a path, "" at the top.
+func dirOf(name string) string {
+	dir := path.Dir(name)
+	if dir == "." {
+		return ""
+	}
+	return path.Base(dir)
+}

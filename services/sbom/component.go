@@ -1,0 +1,138 @@
+package sbom
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"assize.dev/shared/identify"
+)
+
+// Relation says what a component is to the artifact.
+type Relation string
+
+// The relations.
+const (
+	Contains Relation = "contains" // its files or compiled code are in the artifact
+	Requires Relation = "requires" // the artifact's metadata names this exact version
+)
+
+// Component is one package found in the artifact.
+type Component struct {
+	identify.Package
+	PURL     string   // "" where the metadata gives no full identity
+	Relation Relation // Contains, if both hold
+	Paths    []string // where it was found, the first few, sorted
+	Found    int      // how often
+}
+
+// maxPaths bounds the places kept of one component.
+const maxPaths = 10
+
+// key is what makes two findings the same component.
+func (c *Component) key() string {
+	if c.PURL != "" {
+		return c.PURL
+	}
+	return "\x00" + c.Type + "\x00" + c.FullName() + "\x00" + c.Version
+}
+
+// collection gathers components.
+type collection struct {
+	root    identify.Identity
+	all     map[string]*Component
+	distro  map[*Component]bool // installed by the system's package manager
+	os      string              // purl namespace of the distribution
+	version string
+	omitted int
+}
+
+func newCollection(root identify.Identity) *collection {
+	return &collection{root: root, all: map[string]*Component{}, distro: map[*Component]bool{}}
+}
+
+// release notes which distribution the artifact is an image of.
+func (c *collection) release(id, version string) {
+	if id != "" {
+		c.os, c.version = id, version
+	}
+}
+
+// add lists a package, unless it is the artifact itself or nameless.
+func (c *collection) add(e *entry, p identify.Package) {
+	p = p.Printable()
+	one := Component{Package: p, PURL: p.PURL(), Relation: Contains}
+	if p.Name == "" || c.isRoot(&one) {
+		return
+	}
+	if wantsGoMod(e) {
+		one.Relation = Requires
+	}
+	known := c.all[one.key()]
+	if known == nil {
+		if len(c.all) >= maxComponents {
+			c.omitted++
+			return
+		}
+		known = &one
+		c.all[one.key()] = known
+		if isDpkgStatus(e) || isAPKInstalled(e) {
+			c.distro[known] = true
+		}
+	}
+	known.Found++
+	if one.Relation == Contains {
+		known.Relation = Contains
+	}
+	if len(known.Licenses) == 0 {
+		known.Licenses = p.Licenses
+	}
+	if at := e.Location(); len(known.Paths) < maxPaths && !slices.Contains(known.Paths, at) {
+		known.Paths = append(known.Paths, at)
+	}
+}
+
+// isRoot compares without qualifiers, which a file inside may not know.
+func (c *collection) isRoot(one *Component) bool {
+	if c.root.PURL == "" {
+		return c.root.Name != "" && one.FullName() == c.root.Name && one.Version == c.root.Version
+	}
+	return bare(one.PURL) == bare(c.root.PURL)
+}
+
+func bare(purl string) string {
+	purl, _, _ = strings.Cut(purl, "?")
+	return purl
+}
+
+// components are all that were added, in the order of their package URLs,
+// then names.
+func (c *collection) components() []Component {
+	// What the system's package manager installed belongs to the
+	// distribution that the image says it is, whichever order the files came in.
+	for one := range c.distro {
+		if c.os == "" {
+			continue
+		}
+		one.Namespace = c.os
+		if c.version != "" {
+			q := maps.Clone(one.Qualifiers)
+			if q == nil {
+				q = map[string]string{}
+			}
+			q["distro"] = c.os + "-" + c.version
+			one.Qualifiers = q
+		}
+		one.PURL = one.Package.PURL()
+	}
+	out := make([]Component, 0, len(c.all))
+	for _, one := range c.all {
+		slices.Sort(one.Paths)
+		out = append(out, *one)
+	}
+	slices.SortFunc(out, func(a, b Component) int {
+		return cmp.Or(cmp.Compare(a.PURL, b.PURL), cmp.Compare(a.key(), b.key()))
+	})
+	return out
+}

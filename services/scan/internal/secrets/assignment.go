@@ -1,0 +1,125 @@
+package secrets
+
+import (
+	"bytes"
+	"strings"
+)
+
+// assignment is the value given to a name, as in "name = value" and its
+// likes in configuration files, code, JSON, YAML, XML and URLs.
+type assignment struct {
+	start, end int // of the value, quotes excluded
+	quoted     bool
+}
+
+const maxValue = 200 // bytes
+
+// endsBare are the bytes that end a value without quotes.
+var endsBare = func() (t [256]bool) {
+	for _, c := range []byte(" \"'`,;&<>)}]\\") {
+		t[c] = true
+	}
+	return t
+}()
+
+// assigned reads the value given to the name that ends at text[end].
+func assigned(text []byte, end int) (assignment, bool) {
+	var a assignment
+	i := skip(text, end, `"'\])`+"`", 4)
+	closed := i > end
+	i = skip(text, i, " \t", 8)
+	if i >= len(text) {
+		return a, false
+	}
+	switch {
+	case text[i] == '>' && !closed: // <password>value</password>
+		return element(text, i+1)
+	case closed && bytes.HasPrefix(text[i:], []byte("value=")): // name="password" value="…"
+		i += len("value=")
+	default:
+		var ok bool
+		if i, ok = separator(text, i); !ok {
+			return a, false
+		}
+	}
+	i = skip(text, i, " \t", 8)
+	if i >= len(text) {
+		return a, false
+	}
+	escaped := text[i] == '\\' && i+1 < len(text)
+	if escaped {
+		i++
+	}
+	quote := text[i]
+	if strings.IndexByte("\"'`", quote) >= 0 {
+		a.quoted = true
+		i++
+	} else if escaped {
+		return a, false
+	}
+	a.start = i
+	for a.end = i; a.end < len(text) && a.end-i <= maxValue; a.end++ {
+		c := text[a.end]
+		if a.quoted && (c == quote || escaped && c == '\\') {
+			return a, true
+		}
+		if c < ' ' || c == 0x7F {
+			return a, !a.quoted
+		}
+		if !a.quoted && endsBare[c] {
+			// A comma or bracket may well be part of a password, but
+			// more often the value is code.
+			return a, strings.IndexByte(" ,;&\"'<\\", c) >= 0
+		}
+	}
+	return a, a.end == len(text) && !a.quoted
+}
+
+// separator steps over what stands between a name and its value, a type
+// ("password: str = …") included.
+func separator(text []byte, i int) (int, bool) {
+	for _, s := range []string{":=", "=>", "=", ":"} {
+		if !bytes.HasPrefix(text[i:], []byte(s)) {
+			continue
+		}
+		j := i + len(s)
+		if j < len(text) && (text[j] == '=' || text[j] == ':') {
+			return 0, false // a comparison, or a name's scope
+		}
+		if s == ":" {
+			k := skip(text, skip(text, j, " \t", 8), alnum+"_", 16)
+			k = skip(text, k, " \t", 8)
+			if k < len(text)-1 && text[k] == '=' && text[k+1] != '=' && text[k+1] != '>' && text[k-1] == ' ' {
+				return k + 1, true
+			}
+		}
+		return j, true
+	}
+	return 0, false
+}
+
+func element(text []byte, i int) (assignment, bool) {
+	rest := text[i:min(len(text), i+maxValue)]
+	n := bytes.Index(rest, []byte("</"))
+	if n < 0 || bytes.ContainsAny(rest[:n], "\n\x00<") {
+		return assignment{}, false
+	}
+	return assignment{start: i, end: i + n, quoted: true}, true
+}
+
+func skip(text []byte, i int, set string, most int) int {
+	for n := 0; n < most && i < len(text) && strings.IndexByte(set, text[i]) >= 0; n++ {
+		i++
+	}
+	return i
+}
+
+// identifier is the word that text[at:] continues: what stands before a
+// keyword in its name.
+func identifier(text []byte, at int) string {
+	i := at
+	for i > 0 && at-i < 64 && (isWord(text[i-1]) || text[i-1] == '-' || text[i-1] == '.') {
+		i--
+	}
+	return strings.ToLower(string(text[i:at]))
+}

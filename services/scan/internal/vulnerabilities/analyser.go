@@ -1,0 +1,111 @@
+// Package vulnerabilities is the analyser that holds an SBOM's components
+// against the loaded advisories.
+package vulnerabilities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"assize.dev/services/scan/internal/advisory"
+	"assize.dev/shared/event"
+	"assize.dev/shared/evidence"
+)
+
+// Analyser answers kind vulnerabilities from evidence of kind sbom.
+type Analyser struct {
+	database func() *advisory.Database
+}
+
+// New makes an analyser over whatever database returns at the time; nil
+// means none is loaded, which fails the evidence rather than passing it.
+func New(database func() *advisory.Database) *Analyser { return &Analyser{database} }
+
+var _ evidence.Analyser = (*Analyser)(nil)
+
+// Kind implements evidence.Analyser.
+func (*Analyser) Kind() event.Kind { return event.KindVulnerabilities }
+
+// Follows implements evidence.Follower: the SBOM is all it reads.
+func (*Analyser) Follows() event.Kind { return event.KindSBOM }
+
+// Version implements evidence.Analyser. The advisories are the answer's
+// basis and not part of it.
+func (*Analyser) Version() string { return "1.0.0" }
+
+// NoAdvisories is the reason of evidence that failed for want of a database.
+const NoAdvisories = "no advisories loaded: pass --advisories DIR or set ASSIZE_ADVISORIES (OSV export layout)"
+
+// Analyse implements evidence.Analyser. The error is only ever that the
+// SBOM could not be fetched.
+func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.Answer, error) {
+	db := a.database()
+	if db == nil {
+		return failed(NoAdvisories), nil
+	}
+	sbom := in.Evidence
+	if sbom == nil || sbom.Kind != event.KindSBOM {
+		return failed("no SBOM: no evidence of kind sbom came with the artifact"), nil
+	}
+	basis := map[string]string{"advisories": db.Generation()}
+	switch sbom.Status {
+	case event.NotApplicable:
+		return &evidence.Answer{Status: event.NotApplicable, Basis: basis}, nil
+	case event.Complete, event.Partial:
+	default:
+		return failed("no SBOM: " + reasonOf(sbom)), nil
+	}
+	document, err := findDocument(sbom)
+	if err != nil {
+		return failed("no SBOM: " + err.Error()), nil
+	}
+	data, err := in.Document(ctx, document)
+	if err != nil {
+		return nil, fmt.Errorf("read SBOM %s: %w", document.Key, err)
+	}
+	components, err := componentsOf(data)
+	if err != nil {
+		return failed(fmt.Sprintf("no SBOM: document %s: %v", document.Key, err)), nil
+	}
+	answer, err := evaluate(ctx, db, components)
+	if err != nil {
+		return nil, err
+	}
+	answer.Basis = basis
+	if sbom.Status == event.Partial {
+		answer.Status = event.Partial
+		answer.Reason = joinReasons("the SBOM is partial: "+reasonOf(sbom), answer.Reason)
+	}
+	return answer, nil
+}
+
+func failed(reason string) *evidence.Answer {
+	return &evidence.Answer{Status: event.Failed, Reason: reason}
+}
+
+func reasonOf(e *event.Evidence) string {
+	if e.Reason == "" {
+		return "evidence " + string(e.Status) + " without a reason"
+	}
+	return e.Reason
+}
+
+func findDocument(e *event.Evidence) (event.Document, error) {
+	for _, d := range e.Documents {
+		if d.Name != "sbom" {
+			continue
+		}
+		if d.Size > maxDocument {
+			return d, fmt.Errorf("document %s has %d bytes, at most %d", d.Key, d.Size, int64(maxDocument))
+		}
+		return d, nil
+	}
+	return event.Document{}, errors.New("its evidence refers to no document named sbom")
+}
+
+func joinReasons(a, b string) string {
+	if b == "" {
+		return a
+	}
+	return a + "; " + b
+}

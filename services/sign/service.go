@@ -1,0 +1,141 @@
+// Package sign verifies what publishers signed and signs what was decided.
+// It is the only service that holds a private key.
+package sign
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"assize.dev/services/sign/internal/attest"
+	"assize.dev/shared/blob"
+	"assize.dev/shared/bus"
+	"assize.dev/shared/digest"
+	"assize.dev/shared/event"
+	"assize.dev/shared/evidence"
+)
+
+// Service answers artifacts with evidence of kind signature, and decisions
+// with signed verdicts.
+type Service struct {
+	verifier evidence.Analyser
+	attestor *attest.Attestor
+	bus      *bus.Bus
+	store    blob.Store
+	workers  int
+	log      *slog.Logger
+}
+
+// New loads the keys and makes the service; version is what signs, as verdicts
+// state it. A key that cannot be read is an error, whichever it is.
+func New(c Config, version string, b *bus.Bus, store blob.Store, log *slog.Logger) (*Service, error) {
+	trust, err := c.trust()
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := NewVerifier(trust, VerifierOptions{Level: c.Level})
+	if err != nil {
+		return nil, fmt.Errorf("ASSIZE_VERIFY_LEVEL: %w", err)
+	}
+	key, err := c.privateKey()
+	if err != nil {
+		return nil, err
+	}
+	attestor, err := attest.New(key.signer, c.VerifierID, version)
+	if err != nil {
+		return nil, fmt.Errorf("ASSIZE_VERIFIER_ID: %w", err)
+	}
+	log.Info("keys", "signing", key.KeyID(), "verifier", c.VerifierID, "trusted", len(trust.Keys()), "trust", trust.Digest())
+	return &Service{verifier, attestor, b, store, max(1, c.Workers), log}, nil
+}
+
+// Run verifies and attests until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	runner := evidence.Runner{Service: "sign", Bus: s.bus, Store: s.store, Workers: s.workers, Log: s.log}
+	group.Go(func() error { return runner.Run(ctx, s.verifier) })
+	group.Go(func() error {
+		return s.bus.Consume(ctx, bus.Consumer{
+			Service: "sign", Stream: bus.Events, Durable: bus.DurableAttest, Workers: s.workers, Handle: s.attest,
+		})
+	})
+	return group.Wait()
+}
+
+// attest signs one decision: the files are durable before the verdict that
+// refers to them is said, once.
+func (s *Service) attest(ctx context.Context, m *bus.Message) error {
+	d, ok := m.Payload.(*event.Decision)
+	if !ok {
+		return bus.Permanent(fmt.Errorf("%w: %s on %s, want a decision", event.ErrInvalid, m.Event.Type, m.Subject))
+	}
+	verdict, files, err := s.attestor.Attest(ctx, *d)
+	if errors.Is(err, event.ErrInvalid) {
+		return bus.Permanent(err)
+	}
+	if err != nil {
+		return err
+	}
+	for i, f := range files {
+		if err := s.keep(ctx, &verdict.Documents[i], f.Data); err != nil {
+			return bus.Unavailable(err)
+		}
+	}
+	e, err := event.New("assize/sign", time.Now(), verdict)
+	if err != nil {
+		return bus.Permanent(err)
+	}
+	_, err = s.bus.Publish(ctx, e, bus.Once())
+	switch {
+	case errors.Is(err, bus.ErrExists):
+		return nil
+	case err != nil:
+		return err
+	}
+	s.log.InfoContext(ctx, "verdict", "run", d.Run, "registry", d.Artifact.Registry, "name", d.Artifact.Name,
+		"decision", d.Decision, "grade", d.Grade)
+	return nil
+}
+
+// keep stores a file where the document says. Something else may be there:
+// we, with another key or version, fell before the verdict was published.
+// Then the file goes beside it, under its own digest.
+func (s *Service) keep(ctx context.Context, doc *event.Document, data []byte) error {
+	taken, err := s.create(ctx, doc.Key, data)
+	if err != nil || !taken {
+		return err
+	}
+	doc.Key += "." + doc.Digest.Hex()[:16]
+	if taken, err = s.create(ctx, doc.Key, data); taken {
+		return fmt.Errorf("storing %s: the key holds something else", doc.Key)
+	}
+	return err
+}
+
+// create stores data under key. That the same is there already is fine;
+// taken says that something else is.
+func (s *Service) create(ctx context.Context, key string, data []byte) (taken bool, err error) {
+	err = s.store.Create(ctx, key, bytes.NewReader(data), int64(len(data)))
+	if !errors.Is(err, blob.ErrExists) {
+		if err != nil {
+			return false, fmt.Errorf("storing %s: %w", key, err)
+		}
+		return false, nil
+	}
+	object, err := s.store.Open(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("comparing with the stored %s: %w", key, err)
+	}
+	defer object.Close()
+	stored, err := io.ReadAll(io.LimitReader(object, int64(len(data))+1))
+	if err != nil {
+		return false, fmt.Errorf("comparing with the stored %s: %w", key, err)
+	}
+	return digest.Of(stored) != digest.Of(data), nil
+}

@@ -1,0 +1,147 @@
+// Package join brings the facts of a run together without a lock or a table.
+//
+// Every fact of a run (the artifact, then one piece of evidence per kind) is
+// the last message on a subject of its own. Whoever handles one fact reads
+// all of them from the stream's leader and stops at the first that is newer
+// than the one it handles: then the handler of that newer fact will see more.
+// So the handler of the newest fact sees everything, and it decides. Several
+// replicas, and redeliveries, change nothing: a handler of the newest fact
+// that reads the same facts makes the same case of them.
+//
+// Facts that break the contract are the exception. They become dead letters
+// unhandled, so nobody waits for their handlers, and they do not count for
+// the time of the case. A run whose newest fact is such a one is decided only
+// once somebody handles that delivery too; Read serves for this as well.
+package join
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"assize.dev/shared/event"
+)
+
+// Fact is one message of the stream.
+type Fact struct {
+	Event    *event.Event // nil if the message is no CloudEvent
+	Data     []byte       // of the message
+	Sequence uint64
+	Time     time.Time // when the stream took it
+}
+
+// Facts is the stream, as its leader sees it.
+type Facts interface {
+	// Last returns the last fact on a subject, ErrNotFound if there is none.
+	// It must see everything the stream had acknowledged before the call.
+	Last(ctx context.Context, subject string) (*Fact, error)
+}
+
+// ErrNotFound says that nothing was published on a subject yet.
+var ErrNotFound = errors.New("no such fact")
+
+// State is how a handler stands to its run.
+type State int
+
+// The states.
+const (
+	// Incomplete: a fact is missing; the handler of the one that comes last
+	// decides.
+	Incomplete State = iota
+	// NotMine: a newer fact is there already; its handler decides.
+	NotMine
+	// Ready: all facts are there and none is newer; decide now.
+	Ready
+)
+
+func (s State) String() string {
+	switch s {
+	case Incomplete:
+		return "incomplete"
+	case NotMine:
+		return "not mine"
+	case Ready:
+		return "ready"
+	}
+	return fmt.Sprintf("state %d", int(s))
+}
+
+// Case is all that is known of one artifact when the decision is made.
+type Case struct {
+	Artifact event.Artifact
+	// ArtifactFact is the data of the artifact's event, byte for byte.
+	ArtifactFact []byte
+	// Evidence has one piece for each required kind, in their order.
+	Evidence []Piece
+	// Time is when the stream took the newest of these facts.
+	Time time.Time
+}
+
+// Result of Read: Subject is the fact that is missing or newer, Case is set
+// if the state is Ready.
+type Result struct {
+	State   State
+	Subject string
+	Case    Case
+}
+
+// Read looks at the run of the evidence that was handled: it came on the
+// subject of this address and has this sequence. required lists the kinds to
+// wait for. An error means that the stream could not be read, or (wrapping
+// event.ErrInvalid) that the artifact fact itself breaks the contract;
+// evidence that does so becomes a Piece with a Fault.
+func Read(ctx context.Context, facts Facts, of Address, sequence uint64, required []event.Kind) (Result, error) {
+	fact, subject, err := artifact(ctx, facts, of)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Result{State: Incomplete, Subject: subject}, nil
+	case err != nil:
+		return Result{}, err
+	case fact.Sequence > sequence:
+		return Result{State: NotMine, Subject: subject}, nil
+	case fact.Event == nil:
+		return Result{}, fmt.Errorf("%w: artifact of run %s: no CloudEvent", event.ErrInvalid, of.Run)
+	}
+	c := Case{ArtifactFact: fact.Data, Time: fact.Time}
+	if err := event.Decode(fact.Event, &c.Artifact); err != nil {
+		return Result{}, fmt.Errorf("artifact of run %s: %w", of.Run, err)
+	}
+	newest := fact.Sequence
+	for _, kind := range required {
+		subject := event.EvidenceSubject(kind, of.Registry, of.Run)
+		fact, err := facts.Last(ctx, subject)
+		if errors.Is(err, ErrNotFound) {
+			return Result{State: Incomplete, Subject: subject}, nil
+		}
+		if err != nil {
+			return Result{}, fmt.Errorf("read %s: %w", subject, err)
+		}
+		piece, broken := readPiece(kind, fact, c.Artifact)
+		switch {
+		case broken:
+		case fact.Sequence > sequence:
+			return Result{State: NotMine, Subject: subject}, nil
+		case fact.Sequence > newest:
+			newest, c.Time = fact.Sequence, fact.Time
+		}
+		c.Evidence = append(c.Evidence, piece)
+	}
+	return Result{State: Ready, Case: c}, nil
+}
+
+// artifact finds the first fact of the run, whose lane the evidence's address
+// does not tell.
+func artifact(ctx context.Context, facts Facts, of Address) (fact *Fact, subject string, err error) {
+	for _, lane := range event.Lanes {
+		subject = event.ArtifactSubject(lane, of.Registry, of.Run)
+		fact, err = facts.Last(ctx, subject)
+		if err == nil {
+			return fact, subject, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return nil, subject, fmt.Errorf("read %s: %w", subject, err)
+		}
+	}
+	return nil, subject, ErrNotFound
+}

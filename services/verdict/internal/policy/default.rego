@@ -1,0 +1,382 @@
+# The built-in policy of Assize. It turns the evidence of one examination into
+# a decision (allow, hold, deny), a grade (risk < community < verified <
+# locked) and the reasons for both.
+#
+# It sees
+#   input.artifact   the artifact fact
+#   input.evidence   the evidence about this artifact, a list
+#   input.faults     kind -> why evidence of that kind cannot be relied on
+#   data.assize.settings
+#
+# and follows four principles:
+#   1. Whatever speaks against an artifact counts, even in evidence that is
+#      partial or failed. What speaks for it counts in complete evidence only.
+#   2. Missing, partial or failed evidence is never a pass: it holds.
+#   3. Deny outranks hold: known-bad stays bad while other evidence is late.
+#   4. A word this policy does not know is taken for the worse.
+#
+# To write your own, copy this file, keep the package and the shape of
+# "verdict", and point ASSIZE_POLICY at it.
+package assize.policy
+
+settings := data.assize.settings
+
+# The entry point.
+verdict := {"decision": decision, "grade": grade, "reasons": reasons}
+
+reason(rule, outcome, message, kind) := {
+	"rule": rule,
+	"outcome": outcome,
+	"message": message,
+	"evidence": kind,
+}
+
+# --- Decision -------------------------------------------------------------
+
+decision := "deny" if {
+	some r in concerns
+	r.outcome == "deny"
+} else := "hold" if {
+	some r in concerns
+	r.outcome == "hold"
+} else := "allow"
+
+reasons := array.concat(concerns, [r | decision == "allow"; r := all_is_well])
+
+# Everything but the closing remark of an allow.
+concerns := [r |
+	some group in [
+		signature_broken, malware, vulnerabilities, secrets, unsafe_content,
+		grade_too_low,
+		evidence_incomplete, unlisted_findings, unevaluated,
+		tolerated_secrets, tolerated_findings,
+	]
+	some r in group
+]
+
+all_is_well := reason(
+	"evidence/complete", "allow",
+	sprintf("%s complete, grade %s meets the minimum %s", [kinds_in_words, grade, settings.minimum_grade]),
+	"",
+)
+
+kinds_in_words := "the one kind of evidence is" if {
+	count(settings.required_evidence) == 1
+} else := sprintf("all %d kinds of evidence", [count(settings.required_evidence)])
+
+# --- Grade ----------------------------------------------------------------
+
+grade := "risk" if {
+	some group in [signature_broken, malware, vulnerabilities, secrets, unsafe_content]
+	count(group) > 0
+} else := "locked" if {
+	trusted_signature
+	signature.verification.slsaLevel >= 3
+} else := "verified" if {
+	trusted_signature
+} else := "community"
+
+grade_rank := {"risk": 1, "community": 2, "verified": 3, "locked": 4}
+
+below_minimum if grade_rank[grade] < grade_rank[settings.minimum_grade]
+
+grade_too_low := [r |
+	below_minimum
+	r := reason(
+		"grade/minimum", shortfall_outcome,
+		sprintf("grade %s is below %s: %s", [grade, settings.minimum_grade, shortfall]),
+		shortfall_kind,
+	)
+]
+
+# A grade that is low only because nobody could look at the signatures yet is
+# not the artifact's fault.
+shortfall_outcome := "deny" if {
+	grade == "risk"
+} else := "deny" if {
+	signature_answered
+} else := "hold"
+
+shortfall := "see what was found" if {
+	grade == "risk"
+} else := "the signatures could not be judged yet" if {
+	not signature_answered
+} else := "it has no signature by a trusted key" if {
+	grade == "community"
+} else := sprintf("it needs provenance of SLSA build level 3, level %d is proven", [signature.verification.slsaLevel])
+
+shortfall_kind := "" if {
+	grade == "risk"
+} else := "signature"
+
+# --- Evidence -------------------------------------------------------------
+
+evidence := {e.kind: e | some e in input.evidence}
+
+answered_statuses := {"complete", "not_applicable"}
+
+evidence_incomplete := [r |
+	some kind in array.concat(settings.required_evidence, optional_faults)
+	message := incomplete(kind)
+	r := reason(incomplete_rule(kind), "hold", message, kind)
+]
+
+# Evidence that contradicts itself or the artifact holds even where that kind
+# is not required.
+optional_faults := [kind |
+	some kind, _ in input.faults
+	not kind in settings.required_evidence
+]
+
+incomplete(kind) := sprintf("the %s evidence cannot be relied on: %s: have the artifact examined again", [kind, input.faults[kind]]) if {
+	input.faults[kind]
+} else := sprintf("there is no %s evidence: start its analyser and have the artifact examined again", [kind]) if {
+	not evidence[kind]
+} else := sprintf("the %s evidence failed: %s: mend that and have the artifact examined again", [kind, why(kind)]) if {
+	evidence[kind].status == "failed"
+} else := sprintf("the %s evidence is partial: %s: mend that and have the artifact examined again, or judge it by hand", [kind, why(kind)]) if {
+	not evidence[kind].status in answered_statuses
+}
+
+incomplete_rule(kind) := "evidence/unusable" if {
+	input.faults[kind]
+} else := "evidence/missing" if {
+	not evidence[kind]
+} else := "evidence/failed" if {
+	evidence[kind].status == "failed"
+} else := "evidence/partial"
+
+why(kind) := object.get(evidence[kind], "reason", "no reason was given")
+
+# Evidence lists only its worst findings. Where even the mildest one listed is
+# as bad as what would make a risk, yet none did, one that is not listed may.
+unlisted_findings := [r |
+	some e in input.evidence
+	listed := object.get(e, "findings", [])
+	e.findingsTotal > count(listed)
+	mildest(listed) >= min([rank(severity) |
+		some severity in [settings.vulnerability_severity, settings.content_severity, settings.secret_severity]
+	])
+	not has_risk(e)
+	r := reason("evidence/unlisted", "hold", sprintf(
+		"%d of %d findings of the %s evidence are not listed and may be as bad as those that are: read its document \"findings\"",
+		[e.findingsTotal - count(listed), e.findingsTotal, e.kind],
+	), e.kind)
+]
+
+mildest(listed) := min([rank(f.severity) | some f in listed]) if {
+	count(listed) > 0
+} else := 4
+
+has_risk(e) if {
+	some group in [malware, vulnerabilities, secrets, unsafe_content]
+	some r in group
+	r.evidence == e.kind
+}
+
+# --- Signatures -----------------------------------------------------------
+
+signature := evidence.signature
+
+trusted_signature if {
+	not input.faults.signature
+	signature.status == "complete"
+	signature.verification.result == "pass"
+	some s in signature.verification.signatures
+	s.valid
+	s.trust == "trusted"
+}
+
+signature_answered if {
+	not input.faults.signature
+	signature.status in answered_statuses
+}
+
+signature_broken := [r |
+	signature.verification.result == "fail"
+	r := reason("signature/failed", "deny", sprintf(
+		"the signature or what it signs does not hold: %s: obtain an intact copy from the publisher",
+		[broken_in_words],
+	), "signature")
+]
+
+broken_in_words := concat("; ", array.slice(broken, 0, 3)) if {
+	count(broken) > 0
+} else := "verification failed"
+
+broken := array.concat(
+	[text |
+		some s in signature.verification.signatures
+		some text in signature_faults(s)
+	],
+	[text |
+		some c in signature.verification.checks
+		not c.ok
+		text := sprintf("check %s failed%s", [c.name, after(object.get(c, "detail", ""))])
+	],
+)
+
+signature_faults(s) := [sprintf("signer %s is denied", [object.get(s, "signer", "unnamed")])] if {
+	s.trust == "denied"
+} else := [sprintf("the %s signature is not valid%s", [s.kind, after(object.get(s, "reason", ""))])] if {
+	not s.valid
+} else := []
+
+# --- Findings -------------------------------------------------------------
+
+# Unknown severities, and words that are none, count as high.
+severity_rank := {"critical": 4, "high": 3, "medium": 2, "low": 1, "info": 0}
+
+rank(severity) := object.get(severity_rank, severity, 3)
+
+# Unknown confidence counts as certainty.
+confidence_rank := {"checksum": 3, "structure": 2, "entropy": 1, "generic": 0}
+
+confidence(f) := object.get(confidence_rank, object.get(f, "confidence", ""), 3)
+
+# What makes a risk denies, unless the operator asked for risk to be allowed.
+harm := "allow" if {
+	settings.minimum_grade == "risk"
+} else := "deny"
+
+malware := [r |
+	some e in input.evidence
+	some f in e.findings
+	f.class == "malware"
+	r := reason("malware/known", "deny", sprintf(
+		"%s is malware: %s%s: do not install it, and look for where it already is",
+		[subject(f), f.id, after(f.message)],
+	), e.kind)
+]
+
+vulnerabilities := [r |
+	some e in input.evidence
+	some f in e.findings
+	f.class == "vulnerability"
+	rank(f.severity) >= rank(settings.vulnerability_severity)
+	r := reason("vulnerability/known", harm, sprintf(
+		"%s is affected by %s (%s); %s",
+		[subject(f), f.id, f.severity, fixed_in_words(f)],
+	), e.kind)
+]
+
+live(f) if {
+	rank(f.severity) >= rank(settings.secret_severity)
+	confidence(f) >= confidence_rank[settings.secret_confidence]
+}
+
+secrets := [r |
+	some e in input.evidence
+	some f in e.findings
+	f.class == "secret"
+	live(f)
+	r := reason("secret/live", harm, sprintf(
+		"%s holds a secret: %s (%s): revoke it and publish a version without it",
+		[place(f), f.id, graded(f)],
+	), e.kind)
+]
+
+tolerated_secrets := [r |
+	some e in input.evidence
+	some f in e.findings
+	f.class == "secret"
+	not live(f)
+	r := reason("secret/possible", "allow", sprintf(
+		"%s may hold a secret: %s (%s): look at it",
+		[place(f), f.id, graded(f)],
+	), e.kind)
+]
+
+# Classes that are judged by rules of their own; every other one, known or
+# not, is judged as content is.
+other_classes := {"malware", "vulnerability", "secret", "informational", "unevaluated"}
+
+unsafe_content := [r |
+	some e in input.evidence
+	some f in e.findings
+	not f.class in other_classes
+	rank(f.severity) >= rank(settings.content_severity)
+	r := reason("content/unsafe", harm, sprintf(
+		"%s is unsafe: %s (%s)%s",
+		[place(f), f.id, f.severity, after(f.message)],
+	), e.kind)
+]
+
+unevaluated := [r |
+	some e in input.evidence
+	some f in e.findings
+	f.class == "unevaluated"
+	r := reason("finding/unevaluated", unevaluated_outcome(f), sprintf(
+		"%s was not judged: %s%s",
+		[subject(f), f.id, after(f.message)],
+	), e.kind)
+]
+
+unevaluated_outcome(f) := "hold" if {
+	rank(f.severity) >= rank(settings.unevaluated_severity)
+} else := "allow"
+
+# One remark for each kind of evidence with findings below the threshold.
+tolerated_findings := [r |
+	some e in input.evidence
+	below := [f | some f in e.findings; tolerated(f)]
+	count(below) > 0
+	r := reason("finding/tolerated", "allow", sprintf(
+		"below the threshold in the %s evidence: %d, the worst is %s (%s)",
+		[e.kind, count(below), below[0].id, below[0].severity],
+	), e.kind)
+]
+
+tolerated(f) if {
+	f.class == "vulnerability"
+	rank(f.severity) < rank(settings.vulnerability_severity)
+}
+
+tolerated(f) if {
+	not f.class in other_classes
+	rank(f.severity) < rank(settings.content_severity)
+}
+
+# --- Words ----------------------------------------------------------------
+
+after(text) := "" if {
+	text == ""
+} else := sprintf(": %s", [text])
+
+graded(f) := concat(", ", [word |
+	some word in [f.severity, object.get(f, "confidence", "")]
+	word != ""
+])
+
+fixed_in_words(f) := sprintf("fixed in %s", [concat(", ", array.slice(f.fixed, 0, 3))]) if {
+	count(f.fixed) > 0
+} else := "no fixed version is known"
+
+# Where in the artifact: "lib/config.py line 12".
+place(f) := sprintf("%s line %d", [f.location, f.line]) if {
+	f.line > 0
+	f.location
+} else := f.location if {
+	f.location
+} else := subject(f)
+
+# What it is about: "django 3.2.0", "@babel/core 7.0.0", else the artifact.
+subject(f) := component_name(f.component) if {
+	f.component
+} else := f.location if {
+	f.location
+} else := input.artifact.name
+
+# Name and version out of a package URL; text that is none stays as it is.
+component_name(purl) := sprintf("%s %s", [readable(substring(path, 0, at)), readable(substring(path, at + 1, -1))]) if {
+	path := purl_path(purl)
+	at := max(indexof_n(path, "@"))
+	at > 0
+} else := readable(purl_path(purl))
+
+purl_path(purl) := substring(body, indexof(body, "/") + 1, -1) if {
+	startswith(purl, "pkg:")
+	body := trim_prefix(split(split(purl, "?")[0], "#")[0], "pkg:")
+} else := purl
+
+readable(text) := replace(replace(replace(text, "%40", "@"), "%2B", "+"), "%20", " ")

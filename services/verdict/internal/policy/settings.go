@@ -1,0 +1,150 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"assize.dev/shared/event"
+)
+
+// Settings are the plain knobs of a policy; Rego sees them as
+// data.assize.settings under their YAML names. In a YAML file a key that is
+// left out keeps the default; a key that is unknown, doubled or without a
+// value is refused.
+type Settings struct {
+	// Name is what decisions call the policy. Default "assize/default".
+	Name string `yaml:"name" json:"name"`
+	// MinimumGrade is the worst grade that is allowed: risk, community
+	// (default), verified or locked. With risk, vulnerabilities, secrets and
+	// unsafe content are reported and tolerated; broken signatures and
+	// malware are denied all the same.
+	MinimumGrade event.Grade `yaml:"minimum_grade" json:"minimum_grade"`
+	// RequiredEvidence lists the kinds that must be complete or not
+	// applicable, third parties' kinds included. Default: the five kinds
+	// that Assize produces. Evidence of other kinds is not waited for.
+	RequiredEvidence []event.Kind `yaml:"required_evidence" json:"required_evidence"`
+	// VulnerabilitySeverity, ContentSeverity and SecretSeverity are the
+	// least severities that make the grade risk: critical, high (default),
+	// medium, low or info. Findings of unknown severity count as high.
+	VulnerabilitySeverity event.Severity `yaml:"vulnerability_severity" json:"vulnerability_severity"`
+	ContentSeverity       event.Severity `yaml:"content_severity" json:"content_severity"`
+	SecretSeverity        event.Severity `yaml:"secret_severity" json:"secret_severity"`
+	// SecretConfidence is the least confidence at which a secret makes the
+	// grade risk: checksum, structure, entropy (default) or generic. What
+	// is below is reported, no more.
+	SecretConfidence string `yaml:"secret_confidence" json:"secret_confidence"`
+	// UnevaluatedSeverity is the least severity at which something that no
+	// rule could judge holds the artifact. Default high.
+	UnevaluatedSeverity event.Severity `yaml:"unevaluated_severity" json:"unevaluated_severity"`
+}
+
+// Bounds of what settings may say.
+const (
+	maxSettings = 64 << 10 // bytes of YAML
+	maxRequired = 32       // kinds of evidence
+	maxKind     = 64       // bytes of a kind's name
+)
+
+// DefaultSettings are what holds where nothing is configured.
+func DefaultSettings() Settings {
+	return Settings{
+		Name:                  "assize/default",
+		MinimumGrade:          event.GradeCommunity,
+		RequiredEvidence:      slices.Clone(event.Kinds),
+		VulnerabilitySeverity: event.High,
+		ContentSeverity:       event.High,
+		SecretSeverity:        event.High,
+		SecretConfidence:      "entropy",
+		UnevaluatedSeverity:   event.High,
+	}
+}
+
+// ParseSettings reads YAML strictly; defaults hold for keys left out. An empty
+// file is refused: whoever wants the defaults names no file.
+func ParseSettings(text []byte, defaults Settings) (Settings, error) {
+	if len(text) > maxSettings {
+		return Settings{}, fmt.Errorf("%d bytes of settings, at most %d", len(text), maxSettings)
+	}
+	if err := everyKeyHasValue(text); err != nil {
+		return Settings{}, err
+	}
+	s := defaults
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&s); err != nil {
+		return Settings{}, fmt.Errorf("decode settings: %w", err)
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return Settings{}, errors.New("settings hold more than one YAML document")
+	}
+	if err := s.Validate(); err != nil {
+		return Settings{}, err
+	}
+	return s, nil
+}
+
+// everyKeyHasValue refuses "minimum_grade:" with nothing after it, which the
+// decoder would take for "left out".
+func everyKeyHasValue(text []byte) error {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return fmt.Errorf("parse settings: %w", err)
+	}
+	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode || len(doc.Content[0].Content) == 0 {
+		return errors.New("settings are not a list of keys and values")
+	}
+	pairs := doc.Content[0].Content
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1].Tag == "!!null" {
+			return fmt.Errorf("line %d: %.80q has no value", pairs[i].Line, pairs[i].Value)
+		}
+	}
+	return nil
+}
+
+// Validate refuses every word that the policy would not know.
+func (s Settings) Validate() error {
+	var errs []error
+	if s.Name == "" || len(s.Name) > event.MaxName || !utf8.ValidString(s.Name) {
+		errs = append(errs, fmt.Errorf("name: %.80q: want 1 to %d bytes of UTF-8", s.Name, event.MaxName))
+	}
+	if s.MinimumGrade.Rank() == 0 {
+		errs = append(errs, fmt.Errorf("minimum_grade: unknown grade %.80q: want risk, community, verified or locked", s.MinimumGrade))
+	}
+	for key, severity := range map[string]event.Severity{
+		"vulnerability_severity": s.VulnerabilitySeverity, "content_severity": s.ContentSeverity,
+		"secret_severity": s.SecretSeverity, "unevaluated_severity": s.UnevaluatedSeverity,
+	} {
+		if !slices.Contains([]event.Severity{event.Critical, event.High, event.Medium, event.Low, event.Info}, severity) {
+			errs = append(errs, fmt.Errorf("%s: %.80q: want critical, high, medium, low or info", key, severity))
+		}
+	}
+	if !slices.Contains([]string{"checksum", "structure", "entropy", "generic"}, s.SecretConfidence) {
+		errs = append(errs, fmt.Errorf("secret_confidence: %.80q: want checksum, structure, entropy or generic", s.SecretConfidence))
+	}
+	return errors.Join(append(errs, s.validRequired()...)...)
+}
+
+func (s Settings) validRequired() (errs []error) {
+	if n := len(s.RequiredEvidence); n == 0 || n > maxRequired {
+		errs = append(errs, fmt.Errorf("required_evidence: %d kinds: want 1 to %d", n, maxRequired))
+	}
+	seen := map[event.Kind]bool{}
+	for _, kind := range s.RequiredEvidence {
+		if kind == "" || len(kind) > maxKind || strings.Trim(string(kind), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			errs = append(errs, fmt.Errorf("required_evidence: %.80q: want 1 to %d lower-case letters, digits, - and _", kind, maxKind))
+		}
+		if seen[kind] {
+			errs = append(errs, fmt.Errorf("required_evidence: %q is listed twice", kind))
+		}
+		seen[kind] = true
+	}
+	return errs
+}

@@ -1,0 +1,167 @@
+package verdict
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"assize.dev/services/verdict/internal/join"
+	"assize.dev/shared/blob"
+	"assize.dev/shared/bus"
+	"assize.dev/shared/digest"
+	"assize.dev/shared/event"
+)
+
+// Service decides every run all of whose required evidence has arrived.
+type Service struct {
+	policy      *Policy
+	bus         *bus.Bus
+	store       blob.Store
+	workers     int
+	log         *slog.Logger
+	policyKnown atomic.Bool // the policy's bundle is in the store
+}
+
+// New loads the policy and makes the service. A policy that cannot be loaded
+// whole is an error.
+func New(ctx context.Context, c Config, b *bus.Bus, store blob.Store, log *slog.Logger) (*Service, error) {
+	p, err := LoadPolicy(ctx, c.Policy)
+	if err != nil {
+		return nil, err
+	}
+	log.InfoContext(ctx, "policy", "name", p.Name().Name, "digest", p.Name().Digest)
+	return &Service{policy: p, bus: b, store: store, workers: max(1, c.Workers), log: log}, nil
+}
+
+// Run decides until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	return s.bus.Consume(ctx, bus.Consumer{
+		Service: "verdict", Stream: bus.Events, Durable: bus.DurableVerdict,
+		Workers: s.workers, Handle: s.handle,
+	})
+}
+
+// handle decides the run of one piece of evidence, if it is the last one.
+// Whatever fails here is an outage, which is waited out, or a broken contract,
+// which the bus makes a dead letter.
+func (s *Service) handle(ctx context.Context, m *bus.Message) error {
+	address, err := join.ParseAddress(m.Subject)
+	if err != nil {
+		return bus.Permanent(err)
+	}
+	result, err := join.Read(ctx, stream{s.bus}, address, m.Sequence, s.policy.Settings().RequiredEvidence)
+	if err != nil {
+		return err
+	}
+	if result.State != join.Ready {
+		s.log.DebugContext(ctx, "not decided yet", "run", address.Run, "kind", address.Kind, "state", result.State, "fact", result.Subject)
+		return nil
+	}
+	decision, record, err := Decide(ctx, s.policy, result.Case)
+	if err != nil {
+		return err
+	}
+	if err := s.keepPolicy(ctx); err != nil {
+		return bus.Unavailable(err)
+	}
+	if err := s.keepRecord(ctx, &decision, record); err != nil {
+		return bus.Unavailable(err)
+	}
+	return s.publish(ctx, &decision)
+}
+
+// publish says the decision once. If another replica was faster, its word
+// stands; after the same case it is the same word.
+func (s *Service) publish(ctx context.Context, d *event.Decision) error {
+	e, err := event.New("assize/verdict", time.Now(), d)
+	if err != nil {
+		return bus.Permanent(err)
+	}
+	_, err = s.bus.Publish(ctx, e, bus.Once())
+	switch {
+	case errors.Is(err, bus.ErrExists):
+		return nil
+	case err != nil:
+		return err
+	}
+	s.log.InfoContext(ctx, "decision", "run", d.Run, "registry", d.Artifact.Registry, "name", d.Artifact.Name,
+		"decision", d.Decision, "grade", d.Grade, "reasons", len(d.Reasons))
+	return nil
+}
+
+// keepPolicy stores the rules under their digest before the first decision
+// that names it.
+func (s *Service) keepPolicy(ctx context.Context) error {
+	if s.policyKnown.Load() {
+		return nil
+	}
+	if _, err := blob.PutDocument(ctx, s.store, s.policy.Bundle()); err != nil {
+		return fmt.Errorf("store policy %s: %w", s.policy.Name().Digest, err)
+	}
+	s.policyKnown.Store(true)
+	return nil
+}
+
+// keepRecord stores the record where the decision says. If another record is
+// there already (a replica with another policy wrote it, and perhaps fell
+// before it could publish), ours goes beside it under a name of its own.
+func (s *Service) keepRecord(ctx context.Context, d *event.Decision, record []byte) error {
+	err := create(ctx, s.store, d.Record.Key, record)
+	if !errors.Is(err, errOther) {
+		return err
+	}
+	base, suffix, _ := strings.Cut(RecordName, ".")
+	d.Record.Name = base + "-" + d.Record.Digest.Hex()[:16] + "." + suffix
+	d.Record.Key = blob.VerdictKey(d.Artifact.Digest, d.Run, d.Record.Name)
+	return create(ctx, s.store, d.Record.Key, record)
+}
+
+var errOther = errors.New("the key holds something else")
+
+// create stores text under key; that it is there already is fine.
+func create(ctx context.Context, store blob.Store, key string, text []byte) error {
+	err := store.Create(ctx, key, bytes.NewReader(text), int64(len(text)))
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, blob.ErrExists) {
+		return fmt.Errorf("store record: %w", err)
+	}
+	object, err := store.Open(ctx, key)
+	if err != nil {
+		return fmt.Errorf("compare with the stored record: %w", err)
+	}
+	defer object.Close()
+	if object.Size() != int64(len(text)) {
+		return errOther
+	}
+	stored, err := io.ReadAll(io.LimitReader(object, object.Size()))
+	if err != nil {
+		return fmt.Errorf("compare with the stored record: %w", err)
+	}
+	if digest.Of(stored) != digest.Of(text) {
+		return errOther
+	}
+	return nil
+}
+
+// stream reads facts from the leader of the event stream.
+type stream struct{ bus *bus.Bus }
+
+// Last implements join.Facts.
+func (s stream) Last(ctx context.Context, subject string) (*join.Fact, error) {
+	m, err := s.bus.Last(ctx, subject)
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil, join.ErrNotFound
+	}
+	if err != nil {
+		return nil, bus.Unavailable(err)
+	}
+	return &join.Fact{Event: m.Event, Data: m.Data, Sequence: m.Sequence, Time: m.Time}, nil
+}

@@ -1,0 +1,165 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"assize.dev/shared/event"
+)
+
+// Whatever is asked for, the server fsyncs before it acknowledges.
+func TestSyncAlways(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/nats.conf"
+	writeFile(t, file, "jetstream { sync_interval: 10m }\nhttp_port: 8222\n")
+	for _, o := range []ServerOptions{{}, {Listen: "127.0.0.1:0"}, {ConfigFile: file, Listen: "127.0.0.1:0"}} {
+		o.Dir, o.Log = t.TempDir(), slog.New(slog.DiscardHandler)
+		so, err := (&Server{maxStore: 1}).serverOptions(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !so.SyncAlways || !so.JetStream || so.JetStreamMaxStore != 1 || !so.NoSigs || so.HTTPPort != 0 || so.DontListen != (o.Listen == "") {
+			t.Errorf("%+v: %+v", o, so)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{-1, 0, 1, 2, 7, 100} {
+		for range 100 {
+			limit := min(firstPause<<min(max(n-1, 0), 20), longestPause)
+			if d := backoff(n, firstPause, longestPause); d <= 0 || d > limit {
+				t.Fatalf("try %d: %s, limit %s", n, d, limit)
+			}
+		}
+	}
+}
+
+func TestErrorKinds(t *testing.T) {
+	t.Parallel()
+	base := errors.New("base")
+	for _, tc := range []struct {
+		err                    error
+		unavailable, permanent bool
+	}{
+		{Unavailable(base), true, false},
+		{fmt.Errorf("x: %w", Permanent(base)), false, true},
+		{Permanent(Unavailable(base)), true, true},
+		{publishError(&jetstream.APIError{ErrorCode: codeStoreFailed, Code: 503, Description: "maximum bytes exceeded"}), true, false},
+		{publishError(&jetstream.APIError{ErrorCode: 10054, Code: 400, Description: "message size exceeds maximum allowed"}), false, false},
+	} {
+		if errors.Is(tc.err, ErrUnavailable) != tc.unavailable || errors.Is(tc.err, ErrPermanent) != tc.permanent {
+			t.Errorf("%v: %+v", tc.err, tc)
+		}
+	}
+	if Unavailable(nil) != nil || Permanent(nil) != nil {
+		t.Error("nil became an error")
+	}
+	if err := Permanent(base); !errors.Is(err, base) || err.Error() != "base" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTemplateHasFewValues(t *testing.T) {
+	t.Parallel()
+	run := event.NewRun()
+	for subject, want := range map[string]string{
+		event.UploadSubject("r"):                          "assize.upload",
+		event.ArtifactSubject(event.LaneNew, "r", run):    "assize.artifact.new",
+		event.EvidenceSubject(event.KindSBOM, "r", run):   "assize.evidence.sbom",
+		event.DecisionSubject("r", run):                   "assize.decision",
+		event.VerdictSubject(event.Deny, "r", "npm", run): "assize.verdict.deny",
+		event.DeadSubject("scan"):                         "assize.dead.scan",
+		"x":                                               "x",
+	} {
+		if got := template(subject); got != want {
+			t.Errorf("%s: %s, want %s", subject, got, want)
+		}
+	}
+}
+
+func TestUndecidedFollowsRuns(t *testing.T) {
+	t.Parallel()
+	u := NewUndecided()
+	a, b, c := event.NewRun(), event.NewRun(), event.NewRun()
+	for i, subject := range []string{
+		event.ArtifactSubject(event.LaneNew, "r", a),
+		event.ArtifactSubject(event.LaneAgain, "r", b),
+		event.EvidenceSubject(event.KindSBOM, "r", c), // evidence alone begins nothing
+		event.ArtifactSubject(event.LaneNew, "r", "not-a-run"),
+		event.DecisionSubject("r", a),
+		event.VerdictSubject(event.Deny, "r", "npm", a),
+		event.DecisionSubject("r", c),
+	} {
+		u.see(subject, uint64(i+1))
+	}
+	for _, want := range []struct {
+		run string
+		seq uint64
+	}{{b, 2}, {c, 7}} {
+		run, seq, ok := u.Oldest()
+		if !ok || run != want.run || seq != want.seq {
+			t.Errorf("oldest is %s at %d (%v), want %+v", run, seq, ok, want)
+		}
+		u.see(event.VerdictSubject(event.Allow, "r", "npm", want.run), 10)
+	}
+	if run, seq, ok := u.Oldest(); ok {
+		t.Errorf("%s at %d is undecided still", run, seq)
+	}
+}
+
+func FuzzDeadLetter(f *testing.F) {
+	f.Add("assize.upload.r", "ce-id", "x", []byte("{}"), "because")
+	f.Add(strings.Repeat("é", 2000), "\xff", strings.Repeat("\n", 5000), make([]byte, 300<<10), "")
+	f.Fuzz(func(t *testing.T, subject, name, value string, data []byte, reason string) {
+		m := &Message{Subject: subject, Header: event.Header{name: {value}, "x": nil}, Data: data, Stream: Uploads, Sequence: 1, Invalid: event.ErrInvalid}
+		e, err := deadLetter("scan", m, errors.New(reason), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(e.Data) > maxMessage || !utf8.Valid(e.Data) {
+			t.Errorf("%d bytes", len(e.Data))
+		}
+		if err := event.Decode(e, new(event.DeadLetter)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func FuzzReadAnswer(f *testing.F) {
+	f.Add([]byte(`{"message":{"subject":"assize.upload.r","seq":1,"hdrs":"TkFUUy8xLjANCmE6IGINCg0K","data":"e30=","time":"2025-01-01T00:00:00Z"}}`))
+	f.Add([]byte(`{"error":{"code":404,"err_code":10037,"description":"no message found"}}`))
+	f.Add([]byte(`{"message":{"hdrs":"AAAA"}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if m, err := readAnswer(Events, data); err == nil && m.Event == nil && m.Invalid == nil {
+			t.Error("neither an event nor a reason")
+		}
+	})
+}
+
+func FuzzSubjects(f *testing.F) {
+	f.Add("assize.artifact.new.r." + event.NewRun())
+	f.Add("....")
+	f.Fuzz(func(t *testing.T, subject string) {
+		NewUndecided().see(subject, 1)
+		_ = template(subject)
+		_, _ = streamOf(subject)
+		_, _ = sourceSequence(&Message{Header: event.Header{sourceHeader: {subject}}})
+	})
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

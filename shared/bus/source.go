@@ -1,0 +1,144 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// heartbeat is how often the server shows that a waiting pull is still
+// known; after two of them in silence the consumer is looked up again.
+const heartbeat = 2 * time.Second
+
+// source hands out the messages of one durable, one at a time, through every
+// outage of the server and loss of the consumer.
+type source struct {
+	bus             *Bus
+	stream, durable string
+
+	mu   sync.Mutex
+	cons jetstream.Consumer // nil: to be looked up
+	down bool               // an outage was logged and is not over
+}
+
+// next is the next message and how long the server waits for a sign of life
+// before it gives the message to somebody else; nil when ctx ends.
+func (s *source) next(ctx context.Context) (jetstream.Msg, time.Duration) {
+	for {
+		cons := s.consumer(ctx)
+		if cons == nil {
+			return nil, 0
+		}
+		msg, err := s.pull(ctx, cons)
+		if msg != nil {
+			return msg, patience(cons.CachedInfo().Config)
+		}
+		if ctx.Err() != nil {
+			return nil, 0
+		}
+		if err != nil {
+			s.lost(cons, err)
+		}
+	}
+}
+
+// pull asks for exactly one message, as one that waits in a client's buffer
+// ages. It ends without one now and then, and when the server it asked is
+// not the one it is connected to any more.
+func (s *source) pull(ctx context.Context, cons jetstream.Consumer) (jetstream.Msg, error) {
+	session, cancel := s.bus.session(ctx)
+	defer cancel()
+	batch, err := cons.Fetch(1, jetstream.FetchContext(session), jetstream.FetchHeartbeat(heartbeat))
+	if err != nil {
+		return nil, err
+	}
+	if msg := <-batch.Messages(); msg != nil || session.Err() != nil {
+		return msg, nil
+	}
+	return nil, batch.Error()
+}
+
+// patience is AckWait, which the first BackOff overrides if an operator set
+// one.
+func patience(c jetstream.ConsumerConfig) time.Duration {
+	return slices.Min(append([]time.Duration{c.AckWait}, c.BackOff...))
+}
+
+func (s *source) lost(cons jetstream.Consumer, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cons == cons {
+		s.cons = nil
+		s.complain(err)
+	}
+}
+
+// complain logs the begin of an outage. The mutex is held.
+func (s *source) complain(err error) {
+	if s.down {
+		return
+	}
+	s.down = true
+	s.bus.log.Warn("no messages can be had; trying until they can", "stream", s.stream, "durable", s.durable, "error", err)
+}
+
+// consumer waits until there is one or ctx ends.
+func (s *source) consumer(ctx context.Context) jetstream.Consumer {
+	for try := 1; ; try++ {
+		if cons := s.current(ctx); cons != nil {
+			return cons
+		}
+		select {
+		case <-time.After(backoff(try, 200*time.Millisecond, 5*time.Second)):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (s *source) current(ctx context.Context) jetstream.Consumer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cons != nil || ctx.Err() != nil {
+		return s.cons
+	}
+	cons, err := s.look(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.complain(err)
+		}
+		return nil
+	}
+	s.cons = cons
+	if s.down {
+		s.down = false
+		s.bus.log.Info("messages can be had again", "stream", s.stream, "durable", s.durable)
+	}
+	return cons
+}
+
+// look finds the consumer, and makes it anew if it is one of ours. It then
+// starts over with all that is still on the stream.
+func (s *source) look(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	cons, err := s.bus.js.Consumer(ctx, s.stream, s.durable)
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return cons, s.bus.explain("looking up the consumer", err)
+	}
+	s.bus.mu.Lock()
+	desired := s.bus.desired
+	s.bus.mu.Unlock()
+	want, ok := durableNamed(s.durable, s.bus.filled(desired))
+	if !ok || want.stream != s.stream {
+		return nil, fmt.Errorf("consumer %s of %s does not exist", s.durable, s.stream)
+	}
+	s.bus.log.Warn("the consumer is gone; making it anew: all that is still on the stream is handled again", "stream", s.stream, "durable", s.durable)
+	cons, err = s.bus.js.CreateOrUpdateConsumer(ctx, s.stream, want.ConsumerConfig)
+	return cons, s.bus.explain("making the consumer anew", err)
+}
