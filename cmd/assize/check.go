@@ -59,7 +59,7 @@ func (c *checkCmd) check(ctx context.Context, g *globals, data dataDir) (worst i
 		return exitError, err
 	}
 	defer n.close()
-	j := &judging{node: n, printer: g.printer(), progress: newProgress(g.stderr, g.JSON), runs: map[string]string{}}
+	j := &judging{node: n, files: c.File, printer: g.printer(), progress: newProgress(g.stderr, g.JSON), runs: map[string]int{}, results: map[int]*result{}}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	services, serving := errgroup.WithContext(serving)
@@ -71,7 +71,7 @@ func (c *checkCmd) check(ctx context.Context, g *globals, data dataDir) (worst i
 			return nil
 		})
 	}
-	worst, err = j.files(serving, c)
+	worst, err = j.judge(serving, c)
 	if err == nil {
 		err = n.recordAll(serving)
 	}
@@ -88,21 +88,23 @@ func (c *checkCmd) check(ctx context.Context, g *globals, data dataDir) (worst i
 // judging follows the runs of one check.
 type judging struct {
 	node     *node
+	files    []string
 	printer  printer
 	progress *progress
 
 	mu       sync.Mutex
-	runs     map[string]string // run to file, until its verdict is there
-	ordered  bool              // all files are
+	runs     map[string]int  // run to index of its file, until its verdict is there
+	ordered  bool            // all files are
+	results  map[int]*result // by index, until it is their turn; nil for a file that failed
+	printed  int             // files whose turn is over
 	worst    int
 	problems []error
 }
 
 var errDone = errors.New("all verdicts are there")
 
-// files orders the examination of all files and prints each verdict as it
-// comes.
-func (j *judging) files(ctx context.Context, c *checkCmd) (int, error) {
+// judge orders the examination of all files and prints the verdicts.
+func (j *judging) judge(ctx context.Context, c *checkCmd) (int, error) {
 	_, from, err := j.node.bus.Sequences(ctx, bus.Events)
 	if err != nil {
 		return exitError, err
@@ -116,24 +118,20 @@ func (j *judging) files(ctx context.Context, c *checkCmd) (int, error) {
 		return err
 	})
 	group.Go(func() error {
-		for _, file := range c.File {
-			if err := j.order(ctx, c, file); err != nil {
+		for i, file := range c.File {
+			if err := j.order(ctx, c, i, file); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				j.fail(fmt.Errorf("%s: %w", file, err))
+				if err := j.fail(i, fmt.Errorf("%s: %w", file, err)); err != nil {
+					return err
+				}
 			}
 		}
-		// An empty note on a quiet stream would not wake follow, so it is
-		// told through the count.
 		j.mu.Lock()
+		defer j.mu.Unlock()
 		j.ordered = true
-		done := len(j.runs) == 0
-		j.mu.Unlock()
-		if done {
-			return errDone
-		}
-		return nil
+		return j.doneLocked()
 	})
 	if err := group.Wait(); err != nil && !errors.Is(err, errDone) {
 		return exitError, err
@@ -141,14 +139,44 @@ func (j *judging) files(ctx context.Context, c *checkCmd) (int, error) {
 	return j.worst, nil
 }
 
-func (j *judging) fail(err error) {
+// fail notes that there will be no verdict for a file.
+func (j *judging) fail(index int, err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.worst = worse(j.worst, exitError)
 	j.problems = append(j.problems, err)
+	j.results[index] = nil
+	return j.printLocked()
 }
 
-func (j *judging) order(ctx context.Context, c *checkCmd, file string) error {
+// printLocked prints the results whose turn it is: in the order of the
+// files, however the pipeline finished them.
+func (j *judging) printLocked() error {
+	for {
+		r, there := j.results[j.printed]
+		if !there {
+			return nil
+		}
+		delete(j.results, j.printed)
+		j.printed++
+		if r == nil {
+			continue
+		}
+		if err := j.progress.finish(r.Run, func() error { return j.printer.print(*r) }); err != nil {
+			return err
+		}
+	}
+}
+
+// doneLocked is errDone once there is nothing to wait for.
+func (j *judging) doneLocked() error {
+	if j.ordered && len(j.runs) == 0 {
+		return errDone
+	}
+	return nil
+}
+
+func (j *judging) order(ctx context.Context, c *checkCmd, index int, file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err
@@ -170,7 +198,7 @@ func (j *judging) order(ctx context.Context, c *checkCmd, file string) error {
 		Filename: filepath.Base(file), Received: time.Now().UTC(), Signatures: signatures,
 	}
 	j.mu.Lock()
-	j.runs[order.Run] = file
+	j.runs[order.Run] = index
 	j.mu.Unlock()
 	j.progress.start(order.Run, filepath.Base(file))
 	if _, err := j.node.ingest.Receive(ctx, f, order); err != nil {
@@ -210,23 +238,19 @@ func (j *judging) follow(m *bus.Message) error {
 
 func (j *judging) verdict(v *event.Verdict) error {
 	j.mu.Lock()
-	file, ours := j.runs[v.Run]
-	j.mu.Unlock()
+	defer j.mu.Unlock()
+	index, ours := j.runs[v.Run]
 	if !ours {
 		return nil // left over from a check that was interrupted
 	}
-	r := resultOf(file, v, func(key string) string { return filepath.Join(j.node.data.store(), filepath.FromSlash(key)) })
-	if err := j.progress.finish(v.Run, func() error { return j.printer.print(r) }); err != nil {
+	delete(j.runs, v.Run)
+	r := resultOf(j.files[index], v, func(key string) string { return filepath.Join(j.node.data.store(), filepath.FromSlash(key)) })
+	j.results[index] = &r
+	j.worst = worse(j.worst, exitCode(v.Decision))
+	if err := j.printLocked(); err != nil {
 		return err
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	delete(j.runs, v.Run)
-	j.worst = worse(j.worst, exitCode(v.Decision))
-	if j.ordered && len(j.runs) == 0 {
-		return errDone
-	}
-	return nil
+	return j.doneLocked()
 }
 
 // recordAll waits until the audit log holds all events there are.

@@ -7,11 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
+
+	"assize.dev/shared/run"
+	"assize.dev/shared/telemetry"
 )
 
 // Exit codes, the contract with scripts. When several artifacts are checked
@@ -44,6 +49,7 @@ type globals struct {
 	JSON bool   `help:"Machine-readable output on stdout, one JSON object per line; logs stay on stderr."`
 
 	stdout, stderr io.Writer
+	metrics        http.Handler
 }
 
 // status is an error that carries nothing but the exit code: what there was
@@ -103,7 +109,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	kctx.BindTo(ctx, (*context.Context)(nil))
-	err = kctx.Run(&c.globals)
+	err = c.observed(ctx, kctx)
 	var s status
 	switch {
 	case err == nil:
@@ -113,6 +119,28 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "assize:", err)
 	return exitError
+}
+
+// observed runs the command with logs on stderr and telemetry as OTEL_* says.
+// Commands that end by themselves are quiet unless something is wrong.
+func (c *cli) observed(ctx context.Context, kctx *kong.Context) error {
+	if stays := kctx.Command() == "up" || kctx.Command() == "nats"; !stays && os.Getenv("ASSIZE_LOG_LEVEL") == "" {
+		if err := os.Setenv("ASSIZE_LOG_LEVEL", "warn"); err != nil {
+			return err
+		}
+	}
+	tel, err := telemetry.Start(ctx, "assize", run.BuildVersion())
+	if err != nil {
+		return err
+	}
+	c.metrics = tel.Metrics()
+	err = kctx.Run(&c.globals)
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if lost := tel.Shutdown(flush); lost != nil {
+		fmt.Fprintln(c.stderr, "assize: the last telemetry is lost:", lost)
+	}
+	return err
 }
 
 // exitNow unwinds from kong, which prints help and wants the process to end.

@@ -43,7 +43,7 @@ func (c *natsCmd) Run(ctx context.Context, g *globals) error {
 		return err
 	}
 	return bus.RunServer(ctx, bus.ServerOptions{
-		Dir: data.nats(), Listen: c.Listen, MaxStore: c.MaxStore, Token: env.Token.Reveal(), NKeys: c.NKey,
+		Dir: data.nats(), Listen: c.Listen, MaxStore: c.MaxStore, Token: env.Token, NKeys: c.NKey,
 		Cert: c.Cert, Key: c.Key, CA: c.CA, ConfigFile: c.Config,
 	})
 }

@@ -36,7 +36,7 @@ func (c *upCmd) Run(ctx context.Context, g *globals) error {
 	}
 	defer n.close()
 	return run.Serve(ctx, run.Options{
-		Name: "assize", HTTP: c.HTTP,
+		Name: "assize", HTTP: c.HTTP, Metrics: g.metrics,
 		OnListen: func(addr net.Addr) {
 			fmt.Fprintf(g.stderr, "Uploads go to http://%s/v1/artifacts/, verdicts come from %s. Public key: %s\n", addr, n.server.ClientURL(), data.publicKey())
 		},

@@ -119,7 +119,7 @@ func verifyDetached(ctx context.Context, found []detached, trust Trust, r io.Rea
 	}
 	for i := range found {
 		if a := &found[i].answer; found[i].bytes != nil && !a.Valid {
-			a.Reason = fmt.Sprintf("by none of the %d known keys over these bytes: an unknown signer, or not for this artifact", len(trust.keys))
+			a.Reason = fmt.Sprintf("by none of the %d known keys over these bytes: they were changed after signing, or the signer is unknown", len(trust.keys))
 		}
 	}
 	return nil

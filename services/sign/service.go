@@ -58,14 +58,22 @@ func New(c Config, version string, b *bus.Bus, store blob.Store, log *slog.Logge
 // Run verifies and attests until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	runner := evidence.Runner{Service: "sign", Bus: s.bus, Store: s.store, Workers: s.workers, Log: s.log}
-	group.Go(func() error { return runner.Run(ctx, s.verifier) })
-	group.Go(func() error {
-		return s.bus.Consume(ctx, bus.Consumer{
-			Service: "sign", Stream: bus.Events, Durable: bus.DurableAttest, Workers: s.workers, Handle: s.attest,
-		})
-	})
+	group.Go(func() error { return s.Verify(ctx) })
+	group.Go(func() error { return s.Attest(ctx) })
 	return group.Wait()
+}
+
+// Verify answers artifacts with evidence, and nothing else, until ctx ends.
+func (s *Service) Verify(ctx context.Context) error {
+	runner := evidence.Runner{Service: "sign", Bus: s.bus, Store: s.store, Workers: s.workers, Log: s.log}
+	return runner.Run(ctx, s.verifier)
+}
+
+// Attest answers decisions with verdicts, and nothing else, until ctx ends.
+func (s *Service) Attest(ctx context.Context) error {
+	return s.bus.Consume(ctx, bus.Consumer{
+		Service: "sign", Stream: bus.Events, Durable: bus.DurableAttest, Workers: s.workers, Handle: s.attest,
+	})
 }
 
 // attest signs one decision: the files are durable before the verdict that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 
 	"assize.dev/services/sign/internal/pspf"
@@ -23,9 +24,11 @@ type VerifierOptions struct {
 // packages, which sign themselves, and detached Ed25519 beside any artifact.
 //
 // It passes an artifact if a trusted key signed it and nothing speaks against
-// it; fails it if a signature is malformed, by a denied key, or the package
-// is not what was signed; else it is undetermined. A detached signature that
-// no known key verifies may be by an unknown key, so it does not fail.
+// it; fails it if a signature is malformed or by a denied key, if the package
+// is not what was signed, or if there are keys to trust and a detached
+// signature is by none of them over these bytes: a stranger's signature and a
+// changed package look alike, and neither is what a publisher we know sent.
+// Else it is undetermined.
 func NewVerifier(trust Trust, opts VerifierOptions) (evidence.Analyser, error) {
 	if opts.Level == "" {
 		opts.Level = pspf.Deep.String()
@@ -69,7 +72,9 @@ func (v *verifier) verify(ctx context.Context, a *event.Artifact, r io.ReaderAt,
 	result := &event.Verification{Result: event.Undetermined, Signatures: []event.Signature{}}
 	failed := false
 
-	isPSPF := a.Format == kindPSPF
+	// A package cut short has lost what tells it is one, but not its name.
+	extension := strings.ToLower(path.Ext(a.Filename))
+	isPSPF := a.Format == kindPSPF || extension == ".psp" || extension == ".pspf"
 	if !isPSPF {
 		var err error
 		if isPSPF, err = pspf.Detect(r, size); err != nil {
@@ -99,13 +104,14 @@ func (v *verifier) verify(ctx context.Context, a *event.Artifact, r io.ReaderAt,
 		result.Signatures = append(result.Signatures, d.answer)
 	}
 
-	trusted := false
+	trusted, unproven := false, false
 	for _, s := range result.Signatures {
 		trusted = trusted || s.Valid && s.Trust == event.Trusted
 		failed = failed || s.Valid && s.Trust == event.Denied
+		unproven = unproven || s.Kind == kindEd25519 && !s.Valid
 	}
 	switch {
-	case failed:
+	case failed, unproven && !trusted && len(v.trust.keys) > 0:
 		result.Result = event.Fail
 	case trusted:
 		result.Result = event.Pass

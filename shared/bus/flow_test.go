@@ -94,13 +94,13 @@ func TestNoPrefetch(t *testing.T) {
 
 func TestLongWorkIsNotRedelivered(t *testing.T) {
 	t.Parallel()
-	b := bustest.Bus(t, func(o *bus.ProvisionOptions) { o.AckWait = 300 * time.Millisecond })
+	b := bustest.Bus(t, func(o *bus.ProvisionOptions) { o.AckWait = 1500 * time.Millisecond })
 	publish(t, b, upload("1"))
 	var calls atomic.Int32
 	consume(t, b, bus.Consumer{Service: "ingest", Durable: bus.DurableIngest, Workers: 2,
 		Handle: func(context.Context, *bus.Message) error {
 			calls.Add(1)
-			time.Sleep(1200 * time.Millisecond)
+			time.Sleep(4 * time.Second)
 			return nil
 		}})
 	bustest.Eventually(t, "end", func() bool { return settled(t, b, bus.Uploads, bus.DurableIngest) })

@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -79,6 +80,18 @@ func copied(t testing.TB, b *bus.Bus, subject string) {
 	})
 }
 
+// unanswered are the reply subjects of messages taken and kept, by run.
+var unanswered sync.Map
+
+// answer acknowledges the message that a case has kept.
+func answer(t *testing.T, b *bus.Bus, run string) {
+	t.Helper()
+	reply, _ := unanswered.Load(run)
+	if _, err := b.JetStream().Conn().Request(reply.(string), []byte("+ACK"), 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Each of those who may still need something holds the floor by itself, and
 // none does once all are through.
 func TestFloorHolds(t *testing.T) {
@@ -102,16 +115,15 @@ func TestFloorHolds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.Next(); err != nil {
+			msg, err := c.Next()
+			if err != nil {
 				t.Fatal(err)
 			}
+			unanswered.Store(run, msg.Reply())
 			publish(t, b, evidence(event.NewRun(), event.KindContent))
 			swallow(t, b, bus.Events)
 			return seq
-		}, func(t *testing.T, b *bus.Bus, run string) {
-			time.Sleep(2100 * time.Millisecond) // AckWait
-			swallow(t, b, bus.Events)
-		}},
+		}, answer},
 		{"a message handed back for later", func(t *testing.T, b *bus.Bus, run string) uint64 {
 			seq := publish(t, b, evidence(event.NewRun(), event.KindSecrets)).Sequence
 			c, err := b.JetStream().Consumer(t.Context(), bus.Events, bus.DurableVerdict)
@@ -122,16 +134,14 @@ func TestFloorHolds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := msg.NakWithDelay(time.Second); err != nil {
+			if err := msg.NakWithDelay(time.Hour); err != nil {
 				t.Fatal(err)
 			}
+			unanswered.Store(run, msg.Reply())
 			publish(t, b, evidence(event.NewRun(), event.KindContent))
 			swallow(t, b, bus.Events)
 			return seq
-		}, func(t *testing.T, b *bus.Bus, run string) {
-			time.Sleep(1100 * time.Millisecond)
-			swallow(t, b, bus.Events)
-		}},
+		}, answer},
 		{"somebody else's consumer", func(t *testing.T, b *bus.Bus, run string) uint64 {
 			if _, err := b.JetStream().CreateConsumer(t.Context(), bus.Events, jetstream.ConsumerConfig{
 				Durable: "theirs", FilterSubjects: []string{"assize.evidence.licences.>", "assize.evidence.sbom.>"},
@@ -187,7 +197,7 @@ func TestFloorHolds(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			b := bustest.Bus(t)
+			b := bustest.Bus(t, func(o *bus.ProvisionOptions) { o.AckWait = time.Hour })
 			wholeRun(t, b)
 			swallow(t, b, bus.Events)
 			run := event.NewRun()

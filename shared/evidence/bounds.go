@@ -57,7 +57,7 @@ func bounded(e *event.Evidence, answer *Answer) ([]Document, error) {
 	e.Basis = b.basis(answer.Basis)
 	if len(b.cut) > 0 && e.Status == event.Complete {
 		why := "not all of these fits into evidence: " + strings.Join(b.cut, ", ")
-		e.Status, e.Reason = event.Partial, clip(strings.TrimPrefix(e.Reason+"; "+why, "; "), maxReason)
+		e.Status, e.Reason = event.Partial, clip(strings.TrimSuffix(why+"; "+e.Reason, "; "), maxReason)
 	}
 	return documents, b.err
 }
@@ -152,11 +152,11 @@ func list[T any](all []T, max int) (text []byte, n int, err error) {
 		if err != nil {
 			return nil, i, err
 		}
-		if out.Len()+len(one)+len(",]") > max {
-			break
-		}
 		if i > 0 {
-			out.WriteByte(',')
+			one = append([]byte{','}, one...)
+		}
+		if out.Len()+len(one)+len("]") > max {
+			break
 		}
 		out.Write(one)
 		n++
