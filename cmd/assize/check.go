@@ -20,7 +20,7 @@ type checkCmd struct {
 	pipelineFlags
 	Registry  string   `help:"Name of the registry the files are from, as policy and subscribers see it." default:"local"`
 	Signature []string `help:"Signature beside the (single) file; FILE.sig, .ed25519, .asc, .minisig and .sigstore.json are found without it." placeholder:"FILE" type:"path"`
-	File      []string `arg:"" help:"Packages to judge." type:"path"`
+	File      []string `arg:"" help:"Packages to judge."`
 }
 
 func (checkCmd) Help() string {

@@ -113,7 +113,7 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 	if err != nil {
 		return err
 	}
-	scanner, err := scan.New(ctx, scanConfig, n.bus, n.store, log)
+	scanner, err := scan.New(scanConfig, n.bus, n.store, log)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 		{Name: "ingest", Run: n.ingest.Run, Ready: n.bus.Ready, Pattern: ingest.Pattern, Handler: n.ingest.Handler()},
 		{Name: "sign", Run: signer.Run},
 		{Name: "sbom", Run: cataloguer.Run},
-		{Name: "scan", Run: scanner.Run},
+		{Name: "scan", Run: scanner.Run, Ready: scanner.Ready},
 		{Name: "verdict", Run: judge.Run},
 		{Name: "audit", Run: n.audit.Run},
 	}

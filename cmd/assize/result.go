@@ -100,7 +100,7 @@ func (p printer) print(r result) error {
 		case event.Hold:
 			tint = yellow
 		}
-		fmt.Fprintf(&b, "    %s %s\n", p.tinted(tint, "• "+x.Rule), printable(x.Message))
+		fmt.Fprintf(&b, "    %s %s\n", p.tinted(tint, "• "+x.Rule+" "), printable(x.Message))
 	}
 	fmt.Fprintf(&b, "    sha256  %s\n    verdict %s\n", r.SHA256, r.Verdict)
 	_, err := io.WriteString(p.out, b.String())

@@ -90,10 +90,13 @@ func (s *Service) attest(ctx context.Context, m *bus.Message) error {
 	if err != nil {
 		return err
 	}
+	// Side by side: to wait for the disk, or the network, is most of the work.
+	storing, storeCtx := errgroup.WithContext(ctx)
 	for i, f := range files {
-		if err := s.keep(ctx, &verdict.Documents[i], f.Data); err != nil {
-			return bus.Unavailable(err)
-		}
+		storing.Go(func() error { return s.keep(storeCtx, &verdict.Documents[i], f.Data) })
+	}
+	if err := storing.Wait(); err != nil {
+		return bus.Unavailable(err)
 	}
 	e, err := event.New("assize/sign", time.Now(), verdict)
 	if err != nil {

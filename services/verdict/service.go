@@ -44,6 +44,17 @@ func (s *Service) Run(ctx context.Context) error {
 	return s.bus.Consume(ctx, bus.Consumer{
 		Service: "verdict", Stream: bus.Events, Durable: bus.DurableVerdict,
 		Workers: s.workers, Handle: s.handle,
+		// Evidence that breaks the contract is evidence all the same: if it
+		// is the newest of its run, this is when the run is decided.
+		GaveUp: func(ctx context.Context, m *bus.Message, _ error) error {
+			if m.Payload != nil {
+				return nil
+			}
+			if err := s.handle(ctx, m); !errors.Is(err, bus.ErrPermanent) && !errors.Is(err, event.ErrInvalid) {
+				return err
+			}
+			return nil
+		},
 	})
 }
 

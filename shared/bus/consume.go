@@ -35,8 +35,8 @@ type Consumer struct {
 	Handle func(ctx context.Context, m *Message) error
 	// GaveUp says to the rest of the world what became of a message that
 	// is a dead letter by now, such as with evidence "failed". On an error
-	// it is called again later. It is not called for messages that are no
-	// event of the contract. May be nil.
+	// it is called again later. For a message that breaks the contract
+	// Payload is nil, and Event too if it is no CloudEvent. May be nil.
 	GaveUp func(ctx context.Context, m *Message, reason error) error
 	// Backoff is the pause after the nth delivery failed, counted from 1.
 	// Default: random, up to 0.5 s doubled each time, at most 60 s.

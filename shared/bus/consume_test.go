@@ -140,10 +140,13 @@ func TestUndecodableMessagesBecomeDeadLettersUnhandled(t *testing.T) {
 	}
 	publish(t, b, upload("3"))
 	handled := make(chan string, 10)
+	var told atomic.Int32
 	consume(t, b, bus.Consumer{Service: "ingest", Durable: bus.DurableIngest,
 		Handle: func(_ context.Context, m *bus.Message) error { handled <- m.Event.ID; return nil },
 		GaveUp: func(_ context.Context, m *bus.Message, reason error) error {
-			t.Errorf("told of an undecodable message: %v", reason)
+			if told.Add(1); m.Payload != nil || reason == nil {
+				t.Errorf("told of message %d with payload %v and reason %v", m.Sequence, m.Payload, reason)
+			}
 			return nil
 		}})
 	if id := <-handled; !strings.HasSuffix(id, "/3") {
@@ -151,6 +154,9 @@ func TestUndecodableMessagesBecomeDeadLettersUnhandled(t *testing.T) {
 	}
 	bustest.Eventually(t, "end", func() bool { return settled(t, b, bus.Uploads, bus.DurableIngest) })
 	letters := deadLetters(t, b)
+	if told.Load() != int32(len(broken)) {
+		t.Errorf("GaveUp was told of %d messages, want %d", told.Load(), len(broken))
+	}
 	if len(letters) != len(broken) {
 		t.Fatalf("%d dead letters, want %d", len(letters), len(broken))
 	}

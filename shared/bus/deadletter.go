@@ -33,7 +33,7 @@ func (w *worker) giveUp(msg jetstream.Msg, m *Message, reason error) {
 		w.nak(msg, m, w.Backoff(m.Attempt))
 		return
 	}
-	if m.Invalid == nil && w.GaveUp != nil {
+	if w.GaveUp != nil {
 		if err := w.sayGaveUp(m, reason); err != nil {
 			log.Error("saying that a message was given up on failed; will try again", "error", err)
 			w.nak(msg, m, w.Backoff(m.Attempt))

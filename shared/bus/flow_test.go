@@ -103,6 +103,7 @@ func TestLongWorkIsNotRedelivered(t *testing.T) {
 			time.Sleep(4 * time.Second)
 			return nil
 		}})
+	bustest.Eventually(t, "delivery", func() bool { return calls.Load() > 0 })
 	bustest.Eventually(t, "end", func() bool { return settled(t, b, bus.Uploads, bus.DurableIngest) })
 	if calls.Load() != 1 {
 		t.Errorf("%d deliveries of a message whose worker was alive", calls.Load())

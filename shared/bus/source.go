@@ -11,9 +11,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// heartbeat is how often the server shows that a waiting pull is still
-// known; after two of them in silence the consumer is looked up again.
-const heartbeat = 2 * time.Second
+const (
+	// pullTime is how long a pull waits for a message. It is short because
+	// a pull must not be cut off: the message might be on its way, would
+	// count as delivered, and lie idle until AckWait has passed.
+	pullTime = 2 * time.Second
+	// heartbeat is how often the server shows that a waiting pull is still
+	// known; after two in silence the consumer is looked up again.
+	heartbeat = 800 * time.Millisecond
+)
 
 // source hands out the messages of one durable, one at a time, through every
 // outage of the server and loss of the consumer.
@@ -27,7 +33,8 @@ type source struct {
 }
 
 // next is the next message and how long the server waits for a sign of life
-// before it gives the message to somebody else; nil when ctx ends.
+// before it gives the message to somebody else; nil when ctx ends, unless one
+// came just then.
 func (s *source) next(ctx context.Context) (jetstream.Msg, time.Duration) {
 	for {
 		cons := s.consumer(ctx)
@@ -48,10 +55,12 @@ func (s *source) next(ctx context.Context) (jetstream.Msg, time.Duration) {
 }
 
 // pull asks for exactly one message, as one that waits in a client's buffer
-// ages. It ends without one now and then, and when the server it asked is
+// ages. It ends without one after pullTime, and when the server it asked is
 // not the one it is connected to any more.
 func (s *source) pull(ctx context.Context, cons jetstream.Consumer) (jetstream.Msg, error) {
-	session, cancel := s.bus.session(ctx)
+	session, end := s.bus.session(context.WithoutCancel(ctx))
+	defer end()
+	session, cancel := context.WithTimeout(session, pullTime)
 	defer cancel()
 	batch, err := cons.Fetch(1, jetstream.FetchContext(session), jetstream.FetchHeartbeat(heartbeat))
 	if err != nil {

@@ -53,6 +53,16 @@ type Event struct {
 // are referred to by digest. The servers' limit is 1 MiB.
 const MaxData = 256 << 10
 
+// maxDeadLetter lets a dead letter hold any other event, in base64.
+const maxDeadLetter = 512 << 10
+
+func limitOf(t Type) int {
+	if t == TypeDeadLetter {
+		return maxDeadLetter
+	}
+	return MaxData
+}
+
 // ErrInvalid is wrapped by every error that says a payload, header or
 // subject does not keep the contract.
 var ErrInvalid = errors.New("invalid event")
@@ -66,9 +76,9 @@ func New(source string, t time.Time, p Payload) (*Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrInvalid, p.EventType(), err)
 	}
-	if len(data) > MaxData {
+	if limit := limitOf(p.EventType()); len(data) > limit {
 		return nil, fmt.Errorf("%w: %s %s: %d bytes, at most %d: store large documents and refer to them",
-			ErrInvalid, p.EventType(), p.Identity(), len(data), MaxData)
+			ErrInvalid, p.EventType(), p.Identity(), len(data), limit)
 	}
 	return &Event{
 		ID: p.Identity(), Source: source, Type: p.EventType(),
@@ -84,8 +94,8 @@ func Decode(e *Event, p Payload) error {
 	if e.Type != p.EventType() {
 		return fmt.Errorf("%w: type %q on %s: want %s", ErrInvalid, e.Type, e.Subject, p.EventType())
 	}
-	if len(e.Data) > MaxData {
-		return fmt.Errorf("%w: %s: %d bytes, at most %d", ErrInvalid, e.Subject, len(e.Data), MaxData)
+	if limit := limitOf(e.Type); len(e.Data) > limit {
+		return fmt.Errorf("%w: %s: %d bytes, at most %d", ErrInvalid, e.Subject, len(e.Data), limit)
 	}
 	dec := json.NewDecoder(bytes.NewReader(e.Data))
 	if err := dec.Decode(p); err != nil {

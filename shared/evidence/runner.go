@@ -91,6 +91,9 @@ func (r *Runner) consume(ctx context.Context, a Analyser, durable string, worker
 		// Every upload ends in a verdict: what cannot be analysed still
 		// yields evidence, and the verdict says that it is missing.
 		GaveUp: func(ctx context.Context, m *bus.Message, reason error) error {
+			if m.Payload == nil {
+				return nil // it says nothing that could be believed
+			}
 			in, err := read(ctx, m)
 			if errors.Is(err, event.ErrInvalid) {
 				return nil // no run to answer about

@@ -20,11 +20,11 @@ func main() {
 		if err != nil {
 			return nil, err
 		}
-		s, err := scan.New(ctx, c.Service, b.Bus, b.Store, slog.Default())
+		s, err := scan.New(c.Service, b.Bus, b.Store, slog.Default())
 		if err != nil {
 			b.Bus.Close()
 			return nil, err
 		}
-		return []run.Part{b.Part(), {Name: "scan", Run: s.Run}}, nil
+		return []run.Part{b.Part(), {Name: "scan", Run: s.Run, Ready: s.Ready}}, nil
 	})
 }

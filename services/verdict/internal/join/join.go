@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"assize.dev/shared/event"
@@ -91,24 +92,13 @@ type Result struct {
 // wait for. An error means that the stream could not be read, or (wrapping
 // event.ErrInvalid) that the artifact fact itself breaks the contract;
 // evidence that does so becomes a Piece with a Fault.
+//
+// Who is not the last to come finds out soonest by asking for the evidence
+// that comes last, so it is read from the end of required: analysers that
+// build on others' evidence stand there. The order matters for nothing else.
 func Read(ctx context.Context, facts Facts, of Address, sequence uint64, required []event.Kind) (Result, error) {
-	fact, subject, err := artifact(ctx, facts, of)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return Result{State: Incomplete, Subject: subject}, nil
-	case err != nil:
-		return Result{}, err
-	case fact.Sequence > sequence:
-		return Result{State: NotMine, Subject: subject}, nil
-	case fact.Event == nil:
-		return Result{}, fmt.Errorf("%w: artifact of run %s: no CloudEvent", event.ErrInvalid, of.Run)
-	}
-	c := Case{ArtifactFact: fact.Data, Time: fact.Time}
-	if err := event.Decode(fact.Event, &c.Artifact); err != nil {
-		return Result{}, fmt.Errorf("artifact of run %s: %w", of.Run, err)
-	}
-	newest := fact.Sequence
-	for _, kind := range required {
+	found := make([]*Fact, len(required))
+	for i, kind := range slices.Backward(required) {
 		subject := event.EvidenceSubject(kind, of.Registry, of.Run)
 		fact, err := facts.Last(ctx, subject)
 		if errors.Is(err, ErrNotFound) {
@@ -117,17 +107,51 @@ func Read(ctx context.Context, facts Facts, of Address, sequence uint64, require
 		if err != nil {
 			return Result{}, fmt.Errorf("read %s: %w", subject, err)
 		}
-		piece, broken := readPiece(kind, fact, c.Artifact)
-		switch {
-		case broken:
-		case fact.Sequence > sequence:
-			return Result{State: NotMine, Subject: subject}, nil
-		case fact.Sequence > newest:
-			newest, c.Time = fact.Sequence, fact.Time
+		if fact.Sequence > sequence {
+			// Its handler decides, if it has one: whether the fact is
+			// broken, only the artifact can tell.
+			r, _, err := begin(ctx, facts, of, sequence)
+			if err != nil || r.State != Ready {
+				return r, err
+			}
+			if _, broken := readPiece(kind, fact, r.Case.Artifact); !broken {
+				return Result{State: NotMine, Subject: subject}, nil
+			}
 		}
-		c.Evidence = append(c.Evidence, piece)
+		found[i] = fact
 	}
-	return Result{State: Ready, Case: c}, nil
+	r, newest, err := begin(ctx, facts, of, sequence)
+	if err != nil || r.State != Ready {
+		return r, err
+	}
+	for i, kind := range required {
+		piece, broken := readPiece(kind, found[i], r.Case.Artifact)
+		if !broken && found[i].Sequence > newest {
+			newest, r.Case.Time = found[i].Sequence, found[i].Time
+		}
+		r.Case.Evidence = append(r.Case.Evidence, piece)
+	}
+	return r, nil
+}
+
+// begin makes a case of the artifact alone; newest is its sequence.
+func begin(ctx context.Context, facts Facts, of Address, sequence uint64) (r Result, newest uint64, err error) {
+	fact, subject, err := artifact(ctx, facts, of)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Result{State: Incomplete, Subject: subject}, 0, nil
+	case err != nil:
+		return Result{}, 0, err
+	case fact.Sequence > sequence:
+		return Result{State: NotMine, Subject: subject}, 0, nil
+	case fact.Event == nil:
+		return Result{}, 0, fmt.Errorf("%w: artifact of run %s: no CloudEvent", event.ErrInvalid, of.Run)
+	}
+	r = Result{State: Ready, Case: Case{ArtifactFact: fact.Data, Time: fact.Time}}
+	if err := event.Decode(fact.Event, &r.Case.Artifact); err != nil {
+		return Result{}, 0, fmt.Errorf("artifact of run %s: %w", of.Run, err)
+	}
+	return r, fact.Sequence, nil
 }
 
 // artifact finds the first fact of the run, whose lane the evidence's address
