@@ -177,6 +177,26 @@ func TestServiceHoldsBrokenEvidence(t *testing.T) {
 	}
 }
 
+// Evidence that breaks the contract may be the last of its run; nobody
+// handles it, and the run is decided all the same.
+func TestServiceDecidesWhenBrokenEvidenceIsLast(t *testing.T) {
+	b := bustest.Bus(t)
+	store := openStore(t)
+	serve(t, b, store, "")
+	run := event.NewRun()
+	f := clean()
+	delete(f, sec)
+	examine(t, b, run, f)
+	subject := event.EvidenceSubject(sec, "registry.example", run)
+	broken := &event.Event{ID: run + "/broken", Source: "third/party", Type: event.TypeEvidence, Time: testTime, Subject: subject, Data: []byte(`{}`)}
+	if _, err := b.Publish(t.Context(), broken); err != nil {
+		t.Fatal(err)
+	}
+	if d := decided(t, b, store, run); d.Decision != event.Hold {
+		t.Errorf("%s: %+v", d.Decision, d.Reasons)
+	}
+}
+
 // A record that a replica with another policy left behind is kept, and ours
 // lies beside it.
 func TestServiceKeepsOtherRecord(t *testing.T) {
