@@ -113,7 +113,8 @@ func decided(t *testing.T, b *bus.Bus, store blob.Store, run string) event.Decis
 		if digest.Of(fact.Data) != ref.Digest || record.Evidence[i].Digest != ref.Digest {
 			t.Errorf("%s evidence on the stream has digest %s, decision %s, record %s", ref.Kind, digest.Of(fact.Data), ref.Digest, record.Evidence[i].Digest)
 		}
-		if fact.Time.After(d.Time) {
+		broken := event.Decode(fact.Event, &event.Evidence{}) != nil // does not count for the time
+		if !broken && fact.Time.After(d.Time) {
 			t.Errorf("decided as of %s, before the %s evidence of %s", d.Time, ref.Kind, fact.Time)
 		}
 	}

@@ -90,18 +90,22 @@ func TestRead(t *testing.T) {
 			}
 			return r
 		}
-		if r := read(event.KindSBOM, 1); r.State != Incomplete || !strings.HasPrefix(r.Subject, "assize.artifact.") {
-			t.Errorf("no artifact: %+v", r)
+		if r := read(event.KindSBOM, 1); r.State != Incomplete || r.Subject != event.EvidenceSubject("antivirus", registry, run) {
+			t.Errorf("nothing: %+v", r)
 		}
 		l.publish(t, artifactIn(lane))
 		secrets := l.publish(t, evidence(event.KindSecrets))
-		if r := read(event.KindSecrets, secrets); r.State != Incomplete || r.Subject != event.EvidenceSubject(event.KindSBOM, registry, run) {
+		if r := read(event.KindSecrets, secrets); r.State != Incomplete || r.Subject != event.EvidenceSubject("antivirus", registry, run) {
 			t.Errorf("one of three: %+v", r)
 		}
 		antivirus := l.publish(t, evidence("antivirus"))
+		if r := read("antivirus", antivirus); r.State != Incomplete || r.Subject != event.EvidenceSubject(event.KindSBOM, registry, run) {
+			t.Errorf("two of three: %+v", r)
+		}
 		sbom := l.publish(t, evidence(event.KindSBOM))
+		newer := map[event.Kind]event.Kind{event.KindSecrets: "antivirus", "antivirus": event.KindSBOM}
 		for kind, seq := range map[event.Kind]uint64{event.KindSecrets: secrets, "antivirus": antivirus} {
-			if r := read(kind, seq); r.State != NotMine || r.Subject != event.EvidenceSubject(event.KindSBOM, registry, run) {
+			if r := read(kind, seq); r.State != NotMine || r.Subject != event.EvidenceSubject(newer[kind], registry, run) {
 				t.Errorf("older %s: %+v", kind, r)
 			}
 		}
@@ -126,13 +130,38 @@ func TestReadErrors(t *testing.T) {
 		t.Errorf("stream away: %v", err)
 	}
 	l := newLog()
+	for _, kind := range event.Kinds {
+		l.publish(t, evidence(kind))
+	}
+	if r, err := Read(t.Context(), l, address("sbom"), 9, event.Kinds); err != nil || r.State != Incomplete || !strings.HasPrefix(r.Subject, "assize.artifact.") {
+		t.Errorf("no artifact: %+v, %v", r, err)
+	}
 	l.append(event.ArtifactSubject(event.LaneNew, registry, run), event.TypeArtifact, []byte("{}"))
-	if _, err := Read(t.Context(), l, address("sbom"), 9, event.Kinds); !errors.Is(err, event.ErrInvalid) {
-		t.Errorf("broken artifact: %v", err)
+	for _, seq := range []uint64{9, 2} { // by the handler of the newest evidence, and of an older one
+		if r, err := Read(t.Context(), l, address("sbom"), seq, event.Kinds); seq == 9 && !errors.Is(err, event.ErrInvalid) || seq == 2 && r.State != NotMine {
+			t.Errorf("broken artifact at %d: %+v, %v", seq, r, err)
+		}
 	}
 	l.last[event.ArtifactSubject(event.LaneNew, registry, run)].Event = nil
 	if _, err := Read(t.Context(), l, address("sbom"), 9, event.Kinds); !errors.Is(err, event.ErrInvalid) {
 		t.Errorf("artifact without headers: %v", err)
+	}
+}
+
+// The fewer reads the better: who is not the last to come asks once.
+func TestReadsPerRun(t *testing.T) {
+	l := newLog()
+	reads := 0
+	l.turn = func() { reads++ }
+	l.publish(t, artifactIn(event.LaneNew))
+	for _, kind := range event.Kinds {
+		seq := l.publish(t, evidence(kind))
+		if _, err := Read(t.Context(), l, address(kind), seq, event.Kinds); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := len(event.Kinds) - 1 + len(event.Kinds) + 1; reads != want {
+		t.Errorf("%d reads of the stream for one run, want %d", reads, want)
 	}
 }
 
