@@ -70,7 +70,7 @@ func TestDecisions(t *testing.T) {
 		{"signature fails", nil, func(f facts) {
 			f[sig].Verification = &event.Verification{Result: event.Fail, Signatures: []event.Signature{{Kind: "pspf", Trust: event.UnknownTrust, Reason: "bytes changed"}},
 				Checks: []event.Check{{Name: "structure.trailer", OK: true}, {Name: "integrity.metadata", Detail: "checksum differs"}}}
-		}, "deny risk\ndeny signature/failed [signature] the signature or what it signs does not hold: the pspf signature is not valid: bytes changed; check integrity.metadata failed: checksum differs: obtain an intact copy from the publisher" + riskDeny},
+		}, "deny risk\ndeny signature/failed [signature] the signature or what it signs does not hold: check integrity.metadata failed: checksum differs: obtain an intact copy from the publisher" + riskDeny},
 		{"denied signer", nil, func(f facts) {
 			f[sig].Verification = &event.Verification{Result: event.Fail, Signatures: []event.Signature{{Kind: "ed25519", Valid: true, Trust: event.Denied, Signer: "SHA256:bad"}}}
 		}, "deny risk\ndeny signature/failed [signature] the signature or what it signs does not hold: signer SHA256:bad is denied: obtain an intact copy from the publisher" + riskDeny},

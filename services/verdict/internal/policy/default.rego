@@ -220,7 +220,13 @@ signature_faults(s) := [sprintf("signer %s is denied", [object.get(s, "signer", 
 	s.trust == "denied"
 } else := [sprintf("the %s signature is not valid%s", [s.kind, after(object.get(s, "reason", ""))])] if {
 	not s.valid
+	not check_failed # which says the same, and where
 } else := []
+
+check_failed if {
+	some c in signature.verification.checks
+	not c.ok
+}
 
 # --- Findings -------------------------------------------------------------
 
