@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 [ "${1:-}" = --no-build ] || ../images.sh "${ASSIZE_TAG:-dev}"
 ./secrets.sh
-mkdir -p trusted
+[ -n "${ASSIZE_TRUSTED_KEYS:-}" ] || mkdir -p -m 755 trusted
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
 "${compose[@]}" up -d
 for service in ingest sign sbom scan verdict audit; do
