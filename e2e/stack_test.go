@@ -207,11 +207,14 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	builtDir = dir
-	args := []string{"build", "-o", dir + string(filepath.Separator), "assize.dev/cmd/assize"}
+	// As deploy/images.sh builds them, so that one fills the cache for the other.
+	args := []string{"build", "-trimpath", "-o", dir + string(filepath.Separator), "assize.dev/cmd/assize"}
 	for _, name := range serviceNames {
 		args = append(args, "assize.dev/services/"+name+"/cmd/"+name)
 	}
-	out, err := exec.Command("go", args...).CombinedOutput()
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}

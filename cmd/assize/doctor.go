@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -74,7 +75,7 @@ func (c *doctorLocalCmd) Run(ctx context.Context, g *globals) error {
 	}
 	defer n.close()
 	e.say("signing key", nil, "public half in "+data.publicKey())
-	e.say("object store", conformanceOf(ctx, n.store, func(string, error) {}), data.store())
+	e.say("object store", firstFailure(ctx, n.store), data.store())
 	if c.Advisories == "" {
 		e.say("advisories", fmt.Errorf("none: vulnerabilities cannot be judged and every verdict is hold; give --advisories DIR or set ASSIZE_ADVISORIES"), "")
 	} else {
@@ -122,22 +123,21 @@ func (c *doctorS3Cmd) Run(ctx context.Context, g *globals) error {
 	if err := config.Load(ctx, nil, &cfg); err != nil {
 		return err
 	}
-	store, err := blob.Open(ctx, cfg)
-	if err != nil {
-		return err
+	s3, err := cfg.S3.At(cfg.Store)
+	if err != nil || s3.Bucket == "" {
+		return errors.Join(err, errors.New("ASSIZE_STORE names no S3 store: want s3://bucket/prefix"))
 	}
 	e := &examination{g: g}
-	_ = conformanceOf(ctx, store, func(name string, err error) { e.say(name, err, "") })
+	conformance.RunS3(ctx, s3, func(name string, err error) { e.say(name, err, "") })
 	return e.result()
 }
 
-// conformanceOf returns the first failure.
-func conformanceOf(ctx context.Context, store blob.Store, report func(name string, err error)) (first error) {
+// firstFailure of the conformance suite.
+func firstFailure(ctx context.Context, store blob.Store) (first error) {
 	conformance.Run(ctx, store, func(name string, err error) {
 		if err != nil && first == nil {
 			first = fmt.Errorf("%s: %w", name, err)
 		}
-		report(name, err)
 	})
 	return first
 }

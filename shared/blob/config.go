@@ -46,7 +46,7 @@ func Open(ctx context.Context, c Config) (Store, error) {
 	case c.Store == "":
 		return nil, errors.New("ASSIZE_STORE is not set: want dir:/path or s3://bucket/prefix")
 	case ok && scheme == "s3":
-		s3, err := c.S3.at(c.Store)
+		s3, err := c.S3.At(c.Store)
 		if err != nil {
 			return nil, fmt.Errorf("reading ASSIZE_STORE: %w", err)
 		}
@@ -67,8 +67,8 @@ func asStore[S Store](store S, err error) (Store, error) {
 	return store, nil
 }
 
-// at returns c pointed at an s3:// URL.
-func (c S3Config) at(store string) (S3Config, error) {
+// At returns c pointed at an s3:// URL.
+func (c S3Config) At(store string) (S3Config, error) {
 	u, err := url.Parse(store)
 	if err != nil {
 		return c, errors.New("malformed s3:// URL") // err quotes it, passwords included

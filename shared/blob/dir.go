@@ -26,17 +26,13 @@ type Dir struct {
 	root *os.Root
 
 	mu      sync.Mutex
-	durable map[string]bool // directories whose own entry has been synced
+	durable map[string]bool   // directories that would survive a power failure
+	syncs   map[string]*flush // the newest of each directory, until it has ended
 }
 
-const (
-	// staleAfter is the age from which an unfinished object in tmp/ is
-	// certainly nobody's work in progress: writing updates its time.
-	staleAfter = 24 * time.Hour
-
-	// maxDurable bounds Dir.durable; forgetting only costs syncs.
-	maxDurable = 4096
-)
+// staleAfter is the age from which an unfinished object in tmp/ is certainly
+// nobody's work in progress: writing updates its time.
+const staleAfter = 24 * time.Hour
 
 // OpenDir opens the store in directory name, which is created if need be, and
 // removes what processes that died long ago left unfinished.
@@ -55,8 +51,9 @@ func OpenDir(name string) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	d := &Dir{root: root, durable: map[string]bool{".": true}}
-	if err = d.makeDir(scratch); err == nil {
+	d := &Dir{root: root, syncs: map[string]*flush{}}
+	d.forget()
+	if err = d.settle(scratch); err == nil {
 		err = d.removeStale(time.Now().Add(-staleAfter))
 	}
 	if err != nil {
@@ -113,11 +110,25 @@ func (d *Dir) Replace(ctx context.Context, key string, body []byte) error {
 	return nil
 }
 
-// write gives a finished, synced file its name by publish.
+// write gives a finished, synced file its name by publish. Directories that
+// are new become durable meanwhile.
 func (d *Dir) write(ctx context.Context, key string, body io.Reader, size int64, publish func(from, to string) error) error {
-	if err := d.makeDir(path.Dir(key)); err != nil {
+	fresh, err := d.makeDir(path.Dir(key))
+	if err != nil {
 		return err
 	}
+	above := d.persist(fresh)
+	err = d.place(ctx, key, body, size, publish)
+	if failed := <-above; failed != nil {
+		return failed
+	}
+	if err == nil {
+		d.remember(fresh)
+	}
+	return err
+}
+
+func (d *Dir) place(ctx context.Context, key string, body io.Reader, size int64, publish func(from, to string) error) error {
 	unfinished, err := d.finish(ctx, body, size)
 	if err != nil {
 		return err
@@ -125,9 +136,7 @@ func (d *Dir) write(ctx context.Context, key string, body io.Reader, size int64,
 	err = publish(unfinished, key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // someone tidied empty directories away
-		d.mu.Lock()
-		d.durable = map[string]bool{".": true}
-		d.mu.Unlock()
+		d.forget()
 	case errors.Is(err, fs.ErrExist):
 		err = ErrExists
 		if _, problem := d.plain(key, 0); errors.Is(problem, errForeign) || errors.Is(problem, errMisfiled) {
@@ -142,15 +151,6 @@ func (d *Dir) write(ctx context.Context, key string, body io.Reader, size int64,
 		return failed
 	}
 	return err
-}
-
-// settle makes sure that the objects in dir would survive a power failure,
-// whoever linked them.
-func (d *Dir) settle(dir string) error {
-	if err := d.makeDir(dir); err != nil {
-		return err
-	}
-	return d.sync(dir)
 }
 
 // finish writes body to a new file in tmp/ and returns its name once the
@@ -195,71 +195,6 @@ func expectEnd(src io.Reader, size int64) error {
 	default:
 		return err
 	}
-}
-
-// makeDir makes a directory and those above it, and returns once they would
-// survive a power failure. One that exists may have been made a moment ago by
-// a process that has not synced yet, so the first use syncs all the same.
-func (d *Dir) makeDir(name string) error {
-	d.mu.Lock()
-	known := d.durable[name]
-	d.mu.Unlock()
-	if known {
-		return nil
-	}
-	parent := path.Dir(name)
-	if err := d.makeDir(parent); err != nil {
-		return err
-	}
-	err := d.root.Mkdir(name, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		_, err = d.plain(name, fs.ModeDir)
-	}
-	if err == nil {
-		err = d.sync(parent)
-	}
-	if err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.durable) >= maxDurable {
-		clear(d.durable)
-		d.durable["."] = true
-	}
-	d.durable[name] = true
-	return nil
-}
-
-func (d *Dir) sync(dir string) error {
-	f, err := d.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
-// makeRoot is makeDir for the store's own directory, which has no root yet.
-func makeRoot(name string) error {
-	info, err := os.Stat(name)
-	switch {
-	case err == nil && !info.IsDir():
-		return fmt.Errorf("%s is not a directory", name)
-	case err == nil || !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	parent := filepath.Dir(name)
-	if err := makeRoot(parent); err != nil {
-		return err
-	}
-	if err := os.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	f, err := os.Open(parent)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 func (d *Dir) removeStale(before time.Time) error {
