@@ -65,21 +65,24 @@ func (c *demoCmd) Run(ctx context.Context, g *globals) error {
 	if g.JSON {
 		return nil
 	}
-	fmt.Fprintf(g.stdout, demoNext, data, data.publicKey(), d.advisories, data)
+	fmt.Fprintf(g.stdout, demoNext, data, data.publicKey())
 	return nil
 }
 
 const demoNext = `
-What you can do now:
+What you can do now (with "go run ./cmd/assize" for "assize" if it is not installed):
 
   assize audit verify --data %[1]s
       checks the hash chain over everything that just happened
 
-  openssl pkeyutl -verify -pubin -inkey %[2]s -rawin -in PAE -sigfile SIG
-      checks a verdict without Assize; docs/verify.md has the three lines that
-      cut PAE and SIG out of a verdict file
+  assize audit log --json --data %[1]s
+      shows it
 
-  assize check --advisories %[3]s --data %[4]s FILE...
+  docs/verify.md
+      checks a verdict file with openssl alone; the public key is
+      %[2]s
+
+  assize check --data %[1]s --advisories DIR FILE...
       judges packages of your own
 `
 
