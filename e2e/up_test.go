@@ -126,7 +126,7 @@ func TestUp(t *testing.T) {
 	}
 	metrics, _ := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	if !bytes.Contains(metrics, []byte("messaging_")) {
+	if !bytes.Contains(metrics, []byte("messaging_")) || !bytes.Contains(metrics, []byte("assize_bus_consumer_pending")) {
 		t.Errorf("/metrics says nothing about messages:\n%.500s", metrics)
 	}
 

@@ -6,8 +6,8 @@ package audit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +23,12 @@ type Config struct {
 	Interval time.Duration `env:"ASSIZE_AUDIT_INTERVAL, default=100ms" help:"how long an event may wait for others to be appended with it"`
 	Trim     time.Duration `env:"ASSIZE_TRIM_INTERVAL, default=1m" help:"how often the streams are trimmed behind their slowest reader"`
 }
+
+const (
+	maxBatch  = 8 << 20 // bytes of data appended at a time, about
+	saveEvery = 2 * time.Second
+	lastSave  = 5 * time.Second // what the last note is worth beyond the end
+)
 
 // Service appends what the streams hold to the log.
 type Service struct {
@@ -42,19 +48,27 @@ var recorded = []string{bus.Uploads, bus.Events, bus.Dead}
 // New makes the service.
 func New(c Config, b *bus.Bus, store blob.Store, log *slog.Logger) *Service {
 	c.Batch, c.Interval = max(1, c.Batch), max(time.Millisecond, c.Interval)
-	return &Service{config: c, bus: b, store: store, log: log}
+	return &Service{config: c, bus: b, store: store, log: log, head: emptyHead()}
 }
 
 // Run records until ctx ends. Any number of replicas may run; they help each
-// other and cannot contradict each other.
+// other and cannot contradict each other. It outlasts every outage; only
+// ErrRolledBack and ErrDamaged end it, as a person has to decide.
 func (s *Service) Run(ctx context.Context) error {
+	// It sees all streams anyway, so it is the one that reports how far
+	// behind their readers are.
+	stop, err := s.bus.ObserveLag()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stop() }()
 	for {
 		err := s.record(ctx)
+		if errors.Is(err, ErrRolledBack) || errors.Is(err, ErrDamaged) {
+			return err
+		}
 		if ctx.Err() != nil {
 			return nil
-		}
-		if errors.Is(err, ErrRolledBack) {
-			return err
 		}
 		s.log.Warn("recording stopped, starting again from the end of the log", "error", err)
 		select {
@@ -65,89 +79,99 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// ErrRolledBack means that a stream has lost events that the log holds:
-// going on would number new events like the lost ones.
-var ErrRolledBack = errors.New("the stream was rolled back")
-
 func (s *Service) record(ctx context.Context) error {
 	l, err := OpenLog(ctx, s.store)
 	if err != nil {
 		return err
 	}
-	s.publish(l)
-	group, ctx := errgroup.WithContext(ctx)
+	s.commit(l)
+	if err := s.compare(ctx, l.Head(), recorded...); err != nil {
+		return err
+	}
+	group, recording := errgroup.WithContext(ctx)
 	messages := make(chan *bus.Message)
 	for _, stream := range recorded {
-		from := l.Head().Positions[stream]
-		_, last, err := s.bus.Sequences(ctx, stream)
-		if err != nil {
-			return err
-		}
-		if last < from {
-			return fmt.Errorf("%w: %s ends at %d, but the log holds %d: restore the stream, or keep this log and start a new one", ErrRolledBack, stream, last, from)
-		}
+		from := l.head.Positions[stream] + 1
 		group.Go(func() error {
-			return s.bus.Follow(ctx, stream, from+1, nil, func(m *bus.Message) error {
+			return s.bus.Follow(recording, stream, from, nil, func(m *bus.Message) error {
 				select {
 				case messages <- m:
 					return nil
-				case <-ctx.Done():
-					return ctx.Err()
+				case <-recording.Done():
+					return recording.Err()
 				}
 			})
 		})
 	}
-	group.Go(func() error { return s.append(ctx, l, messages) })
+	group.Go(func() error { return s.append(recording, l, messages) })
+	group.Go(func() error { return s.watch(recording) })
 	if s.config.Trim > 0 {
 		group.Go(func() error {
-			return (&bus.Trimmer{Bus: s.bus, Every: s.config.Trim, Position: s.position}).Run(ctx)
+			return (&bus.Trimmer{Bus: s.bus, Every: s.config.Trim, Position: s.position}).Run(recording)
 		})
 	}
-	return group.Wait()
+	err = group.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
+	defer cancel()
+	if saving := l.SaveHead(last); saving != nil {
+		s.log.Warn("the head of the log was not saved; the next start reads more of it", "error", saving)
+	}
+	return err
 }
 
 // append is the only user of l.
 func (s *Service) append(ctx context.Context, l *Log, messages <-chan *bus.Message) error {
-	saved := time.NewTicker(2 * time.Second)
-	defer saved.Stop()
+	save := time.NewTicker(saveEvery)
+	defer save.Stop()
 	for {
 		var batch []*bus.Message
 		select {
 		case <-ctx.Done():
-			// The last note is worth a moment more than ctx grants.
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			return errors.Join(ctx.Err(), l.SaveHead(last))
-		case <-saved.C:
-			if err := l.SaveHead(ctx); err != nil {
+			return ctx.Err()
+		case <-save.C:
+			if err := l.SaveHead(ctx); errors.Is(err, ErrDamaged) {
 				return err
+			} else if err != nil && ctx.Err() == nil {
+				s.log.Warn("the head of the log was not saved", "error", err)
 			}
 			continue
 		case m := <-messages:
 			batch = s.gather(ctx, m, messages)
 		}
-		for {
-			err := l.Append(ctx, batch)
-			if errors.Is(err, errMoved) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			break
+		if err := s.extend(ctx, l, batch); err != nil {
+			return err
 		}
-		s.publish(l)
+		s.commit(l)
+	}
+}
+
+// extend appends messages if they follow those that the log holds, and not
+// others that had the same sequences.
+func (s *Service) extend(ctx context.Context, l *Log, batch []*bus.Message) error {
+	var streams []string
+	for _, m := range batch {
+		if !slices.Contains(streams, m.Stream) {
+			streams = append(streams, m.Stream)
+		}
+	}
+	for {
+		if err := s.compare(ctx, l.head, streams...); err != nil {
+			return err
+		}
+		if err := l.Append(ctx, batch); !errors.Is(err, errMoved) {
+			return err
+		}
 	}
 }
 
 func (s *Service) gather(ctx context.Context, first *bus.Message, messages <-chan *bus.Message) []*bus.Message {
-	batch := []*bus.Message{first}
+	batch, size := []*bus.Message{first}, len(first.Data)
 	patience := time.NewTimer(s.config.Interval)
 	defer patience.Stop()
-	for len(batch) < s.config.Batch {
+	for len(batch) < s.config.Batch && size < maxBatch {
 		select {
 		case m := <-messages:
-			batch = append(batch, m)
+			batch, size = append(batch, m), size+len(m.Data)
 		case <-patience.C:
 			return batch
 		case <-ctx.Done():
@@ -157,7 +181,7 @@ func (s *Service) gather(ctx context.Context, first *bus.Message, messages <-cha
 	return batch
 }
 
-func (s *Service) publish(l *Log) {
+func (s *Service) commit(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.head = l.Head()
@@ -167,7 +191,7 @@ func (s *Service) publish(l *Log) {
 func (s *Service) Head() Head {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.head
+	return s.head.clone()
 }
 
 // position is the first sequence of a stream that the log does not hold.

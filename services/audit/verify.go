@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"math"
+	"time"
 
 	"assize.dev/shared/blob"
 	"assize.dev/shared/digest"
@@ -24,72 +28,184 @@ func (r *Report) OK() bool { return len(r.Problems) == 0 }
 // Problem is a place where the log does not hold.
 type Problem struct {
 	Segment string `json:"segment"`
-	Entry   uint64 `json:"entry"` // index of the entry that is wrong or missing
+	Entry   uint64 `json:"entry"` // index of the entry that is wrong or missing, or that shows that the one before is
 	Reason  string `json:"reason"`
 }
 
 // maxProblems are listed; a log with more is not worth reading further.
 const maxProblems = 20
 
+var errEnoughProblems = errors.New("more problems than are listed")
+
 // Verify reads the whole log and checks every line, the chain, the order of
-// every stream, and that the log is not shorter than it was. The error is
-// about reading the store; what is wrong with the log is in the report.
+// every stream, that the documents are there which hold what is too large
+// for a line, and that the log has not changed or become shorter since its
+// head was saved. It may run while the log is appended to.
+//
+// The log proves itself only against the saved head: entries after it, and a
+// log rewritten together with its head, cannot be told from genuine ones.
+// Compare Report.Chain with one kept elsewhere.
+//
+// The error is about reading the store; what is wrong with the log is in the
+// report.
 func Verify(ctx context.Context, store blob.Store) (*Report, error) {
-	head := Head{Chain: origin, Positions: map[string]uint64{}}
-	r := &Report{Problems: []Problem{}}
-	saved, err := readHead(ctx, store)
-	if err != nil {
+	v := &verifier{store: store, head: emptyHead(), report: Report{Problems: []Problem{}}}
+	var err error
+	if v.saved, err = readHead(ctx, store); errors.Is(err, ErrDamaged) {
+		v.report.Problems = append(v.report.Problems, Problem{Segment: headKey, Reason: err.Error()})
+	} else if err != nil {
 		return nil, err
 	}
-	for info, err := range store.List(ctx, segmentPrefix, "") {
+	err = walk(ctx, store, 0, func(key string) (uint64, error) {
+		err := v.segment(ctx, key)
+		return v.head.Size, err
+	}, v.stray)
+	if err == nil && v.saved != nil && v.head.Size < v.saved.Size {
+		err = v.add(segmentKey(v.head.Size), v.head.Size, fmt.Sprintf("the log ends here, but it had %d entries when its head was saved: its tail is cut off", v.saved.Size))
+	}
+	if err != nil && !errors.Is(err, errEnoughProblems) {
+		return nil, err
+	}
+	v.report.Entries, v.report.Chain, v.report.Positions = v.head.Size, v.head.Chain, v.head.Positions
+	return &v.report, nil
+}
+
+// verifier goes on over damage, so that one fault is reported once if possible.
+type verifier struct {
+	store  blob.Store
+	saved  *Head
+	head   Head
+	report Report
+
+	// lost: the chain is broken here; the next entry is where it goes on.
+	lost bool
+	// unsure: after damage, the streams whose next entry says where they are.
+	unsure map[string]bool
+}
+
+func (v *verifier) add(segment string, entry uint64, reason string) error {
+	v.report.Problems = append(v.report.Problems, Problem{segment, entry, reason})
+	if len(v.report.Problems) >= maxProblems {
+		return errEnoughProblems
+	}
+	return nil
+}
+
+func (v *verifier) segment(ctx context.Context, key string) error {
+	for line, err := range lines(ctx, v.store, key) {
+		if errors.Is(err, ErrDamaged) {
+			v.damaged()
+			err = v.add(key, v.head.Size, err.Error())
+			v.report.Segments++
+			return err
+		}
 		if err != nil {
-			return nil, fmt.Errorf("list the log: %w", err)
+			return err
 		}
-		r.Segments++
-		if want := segmentKey(head.Size); info.Key != want {
-			r.add(info.Key, head.Size, "this segment does not follow: "+want+" should")
-			var first uint64
-			if _, err := fmt.Sscanf(info.Key, segmentPrefix+"%d"+segmentSuffix, &first); err == nil {
-				head.Size = first
-			}
+		if err := v.line(ctx, key, line); err != nil {
+			return err
 		}
-		for line, err := range lines(ctx, store, info.Key) {
-			if errors.Is(err, blob.ErrNotFound) || (err != nil && ctx.Err() != nil) {
-				return nil, err
-			}
-			if err != nil {
-				r.add(info.Key, head.Size, err.Error())
-				break
-			}
-			if err := head.extend(line); err != nil {
-				r.add(info.Key, head.Size, err.Error())
-				head.resume(line)
-			}
-			if saved != nil && head.Size == saved.Size && head.Chain != saved.Chain {
-				r.add(info.Key, head.Size-1, fmt.Sprintf("the log was rewritten: this entry had %s when the head was saved", saved.Chain))
-			}
-			if len(r.Problems) >= maxProblems {
-				return r, nil
-			}
+		if err := v.compare(key); err != nil {
+			return err
 		}
 	}
-	if saved != nil && head.Size < saved.Size {
-		r.add(segmentKey(head.Size), head.Size, fmt.Sprintf("the log ends here, but it had %d entries when the head was saved: its tail is cut off", saved.Size))
-	}
-	r.Entries, r.Chain, r.Positions = head.Size, head.Chain, head.Positions
-	return r, nil
+	v.report.Segments++
+	return nil
 }
 
-func (r *Report) add(segment string, entry uint64, reason string) {
-	r.Problems = append(r.Problems, Problem{segment, entry, reason})
+func (v *verifier) line(ctx context.Context, key string, line []byte) error {
+	at := v.head.Size
+	e, err := parseLine(line)
+	if err != nil {
+		v.head.Size++
+		v.damaged()
+		return v.add(key, at, fmt.Sprintf("entry %d: %v", at, err))
+	}
+	if v.lost && e.Index >= at {
+		v.lost = false
+		v.head.Size, v.head.Chain = e.Index, e.Previous
+		if e.Index > at {
+			if err := v.add(key, at, fmt.Sprintf("entries %d to %d are missing", at, e.Index-1)); err != nil {
+				return err
+			}
+		}
+	}
+	if v.unsure[e.Stream] && e.Sequence > 0 {
+		delete(v.unsure, e.Stream)
+		v.head.Positions[e.Stream] = e.Sequence - 1
+		if e.Type == TypeGap { // its from is taken as it stands
+			var from, to uint64
+			if _, err := fmt.Sscanf(string(e.Data), `{"from":%d,"to":%d}`, &from, &to); err == nil && from > 0 && from <= e.Sequence {
+				v.head.Positions[e.Stream] = from - 1
+			}
+		}
+	}
+	intact := e.Previous == v.head.Chain
+	if err := v.head.extend(e, line); err != nil {
+		switch {
+		case e.Index < at: // repeated, or moved here from further up
+		case e.Index > at && !intact && e.Index < math.MaxUint64:
+			v.head.Size = e.Index + 1
+			v.damaged()
+		default:
+			v.head.Size++
+			v.damaged()
+		}
+		return v.add(key, at, err.Error())
+	}
+	return v.document(ctx, key, e)
 }
 
-// resume goes on behind a broken line, so that one fault is reported once.
-func (h *Head) resume(line []byte) {
-	h.Size++
-	h.Chain = digest.Of(line)
-	if e, err := parseLine(line); err == nil {
-		h.Size = max(h.Size, e.Index+1)
-		h.Positions[e.Stream] = max(h.Positions[e.Stream], e.Sequence)
+// damaged: what the last line was does not tell what comes next.
+func (v *verifier) damaged() {
+	v.lost = true
+	v.unsure = map[string]bool{}
+	for _, stream := range recorded {
+		v.unsure[stream] = true
 	}
+}
+
+// document checks that the data which is not in the line can be read.
+func (v *verifier) document(ctx context.Context, key string, e *Entry) error {
+	if e.Data != nil || e.Digest == origin {
+		return nil
+	}
+	o, err := v.store.Open(ctx, blob.DocumentKey(e.Digest))
+	if err == nil {
+		_, err = io.Copy(io.Discard, o) // which compares the digest
+		err = errors.Join(err, o.Close())
+	}
+	if errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrCorrupt) {
+		return v.add(key, e.Index, fmt.Sprintf("entry %d: its data: %v", e.Index, err))
+	}
+	return err
+}
+
+// compare holds the log against the saved head when it gets there.
+func (v *verifier) compare(key string) error {
+	s := v.saved
+	if s == nil || v.head.Size != s.Size || v.lost {
+		return nil
+	}
+	last := s.Size - 1
+	if v.head.Chain != s.Chain {
+		return v.add(key, last, fmt.Sprintf("entry %d: had %s when the log's head was saved: this entry was changed since, or all of the log", last, s.Chain))
+	}
+	sameTimes := maps.EqualFunc(v.head.Times, s.Times, func(a, b time.Time) bool { return a.Equal(b) })
+	if !maps.Equal(v.head.Positions, s.Positions) || !sameTimes || segmentKey(s.Segment) != key {
+		return v.add(headKey, last, "the saved head is not that of the log: it was changed")
+	}
+	return nil
+}
+
+// stray reports an object that does not follow, and goes on with it if it
+// can be a later part of the log.
+func (v *verifier) stray(key string, next uint64) (uint64, error) {
+	first, ok := parseSegmentKey(key)
+	if !ok || first < next {
+		return next, v.add(key, next, "this object has no place in the log, where "+segmentKey(next)+" follows")
+	}
+	v.damaged()
+	v.head.Size, v.lost = first, true
+	return first, v.add(segmentKey(next), next, fmt.Sprintf("entries %d to %d are missing", next, first-1))
 }
