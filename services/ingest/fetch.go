@@ -178,5 +178,5 @@ func (f *fetcher) openObject(ctx context.Context, bucket, key string) (blob.Obje
 		f.stores[bucket] = store // two at once: the later one stays
 		f.mu.Unlock()
 	}
-	return store.Open(ctx, key)
+	return store.OpenForeign(ctx, key)
 }

@@ -26,6 +26,8 @@ import (
 	"assize.dev/shared/identify/identifytest"
 )
 
+func TestMain(m *testing.M) { os.Exit(bustest.Main(m, nil)) }
+
 // token is no secret: nothing but these tests knows it.
 const token = "let" + "-me-in"
 

@@ -1,23 +1,18 @@
 package ingest
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"assize.dev/shared/bus"
 	"assize.dev/shared/bus/bustest"
@@ -33,6 +28,7 @@ func sums(body []byte) (sha256Field, sha512Field string) {
 }
 
 func TestPut(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	body := leftPad("1.3.0")
 	short, long := sums(body)
@@ -61,6 +57,7 @@ func TestPut(t *testing.T) {
 // What the bytes tell fills in what the client leaves out, and names that
 // are no file names do not become any.
 func TestPutWithoutHeaders(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	body := leftPad("2.0.0")
 	if got := b.put("/v1/artifacts/r/%2E%2E", bytes.NewReader(body)); got.status != http.StatusAccepted {
@@ -74,6 +71,7 @@ func TestPutWithoutHeaders(t *testing.T) {
 
 // The longest registry name there may be still makes subjects that NATS takes.
 func TestPutLongestRegistry(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	name := strings.Repeat("\xc3\xa9", event.MaxName/2)
 	if got := b.put("/v1/artifacts/"+url.PathEscape(name)+"/"+url.PathEscape(name), strings.NewReader("x")); got.status != http.StatusAccepted {
@@ -85,6 +83,7 @@ func TestPutLongestRegistry(t *testing.T) {
 }
 
 func TestPutRefuses(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, func(c *Config) { c.MaxSize = 1000 })
 	body := []byte("hello")
 	short, _ := sums([]byte("hullo"))
@@ -151,6 +150,7 @@ func TestPutRefuses(t *testing.T) {
 // Without a token only this machine may PUT, and nothing that passes through
 // it.
 func TestPutWithoutToken(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, func(c *Config) { c.Token = "" })
 	for name, c := range map[string]struct {
 		remote, host string
@@ -179,98 +179,8 @@ func TestPutWithoutToken(t *testing.T) {
 	}
 }
 
-// A refused PUT is answered before its body is asked for.
-func TestPutExpectContinue(t *testing.T) {
-	b := newBench(t)
-	answer := b.speak("Authorization: Bearer no\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n", nil)
-	if answer.StatusCode != http.StatusUnauthorized {
-		t.Errorf("%s", answer.Status)
-	}
-	answer = b.speak("Authorization: Bearer "+token+"\r\nExpect: 100-continue\r\nContent-Length: 1000000000\r\n\r\n", nil)
-	if answer.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("%s", answer.Status)
-	}
-}
-
-// speak sends the header of a PUT and what then does, and reads the answer.
-func (b *bench) speak(header string, then func(net.Conn)) *http.Response {
-	b.t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { _ = c.Close() })
-	if _, err := fmt.Fprintf(c, "PUT /v1/artifacts/r/n HTTP/1.1\r\nHost: x\r\n%s", header); err != nil {
-		b.t.Fatal(err)
-	}
-	if then != nil {
-		then(c)
-	}
-	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	_ = answer.Body.Close()
-	return answer
-}
-
-// A body that breaks off, lies about its length or trickles leaves nothing.
-func TestPutBrokenBody(t *testing.T) {
-	b := newBench(t)
-	b.service.pace = pace{patience: 300 * time.Millisecond, slowest: 1 << 30}
-	bearer := "Authorization: Bearer " + token + "\r\nIdempotency-Key: k\r\n"
-	for name, c := range map[string]struct {
-		header, body string
-		closeWrite   bool
-		status       int
-	}{
-		"shorter than announced": {"Content-Length: 10\r\n\r\n", "hello", true, 400},
-		"broken chunk":           {"Transfer-Encoding: chunked\r\n\r\n", "5\r\nhelloXX", true, 400},
-		"no last chunk":          {"Transfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n", true, 400},
-		"silent":                 {"Content-Length: 10\r\n\r\n", "hello", false, 408},
-	} {
-		answer := b.speak(bearer+c.header, func(conn net.Conn) {
-			_, _ = io.WriteString(conn, c.body)
-			if c.closeWrite {
-				_ = conn.(*net.TCPConn).CloseWrite()
-			}
-		})
-		if answer.StatusCode != c.status {
-			t.Errorf("%s: %s, want %d", name, answer.Status, c.status)
-		}
-	}
-	b.nothing()
-
-	// And one that vanishes altogether.
-	c, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintf(c, "PUT /v1/artifacts/r/n HTTP/1.1\r\nHost: x\r\n%sContent-Length: 10\r\n\r\nhello", bearer)
-	bustest.Eventually(t, "the PUT is at work", func() bool { return len(b.service.slots) == 1 })
-	_ = c.Close()
-	bustest.Eventually(t, "the PUT is given up", func() bool { return len(b.service.slots) == 0 })
-	b.nothing()
-}
-
-// A client may take longer than the patience if it keeps the pace, and the
-// deadline for its bytes does not end what comes after them.
-func TestPutSlowButSteady(t *testing.T) {
-	b := newBench(t)
-	b.service.pace = pace{patience: 100 * time.Millisecond, slowest: 2}
-	answer := b.speak("Authorization: Bearer "+token+"\r\nContent-Length: 4\r\n\r\n", func(c net.Conn) {
-		for _, one := range "slow" {
-			_, _ = io.WriteString(c, string(one))
-			time.Sleep(60 * time.Millisecond)
-		}
-	})
-	if answer.StatusCode != http.StatusAccepted {
-		t.Errorf("%s", answer.Status)
-	}
-	b.artifact([]byte("slow"))
-}
-
 func TestPutTooMany(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, func(c *Config) { c.MaxPuts = 1 })
 	r, w := io.Pipe()
 	first := make(chan answer)
@@ -295,6 +205,7 @@ func TestPutTooMany(t *testing.T) {
 // When the store is gone the client is told to come back, and not where the
 // store was; nothing is ordered.
 func TestPutStoreDown(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	if err := os.RemoveAll(b.storeDir); err != nil {
 		t.Fatal(err)
@@ -316,6 +227,7 @@ func TestPutStoreDown(t *testing.T) {
 // A full stream takes nothing; once there is room, the same PUT goes through
 // with the run it was bound to.
 func TestPutStreamFull(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	limit := func(bytes int64) {
 		t.Helper()
@@ -338,81 +250,5 @@ func TestPutStreamFull(t *testing.T) {
 	got = b.put("/v1/artifacts/r/n", strings.NewReader("x"), "Idempotency-Key", "k")
 	if a := b.artifact([]byte("x")); got.status != http.StatusAccepted || got.Run != a.Run {
 		t.Errorf("%+v, but the event is %+v", got, a)
-	}
-}
-
-func TestPutIdempotencyKey(t *testing.T) {
-	b := newBench(t)
-	body := leftPad("1.0.0")
-	answers := make(chan answer, 8)
-	for range cap(answers) {
-		go func() { answers <- b.put("/v1/artifacts/r/n", bytes.NewReader(body), "Idempotency-Key", "k") }()
-	}
-	runs := map[string]bool{}
-	for range cap(answers) {
-		a := <-answers
-		if a.status != http.StatusAccepted || a.PURL != leftPadPURL+"1.0.0" {
-			t.Errorf("%+v", a)
-		}
-		runs[a.Run] = true
-	}
-	if a := b.artifact(body); len(runs) != 1 || !runs[a.Run] {
-		t.Errorf("runs %v, on the stream %s", runs, a.Run)
-	}
-
-	if got := b.put("/v1/artifacts/r/n", strings.NewReader("other"), "Idempotency-Key", "k"); got.status != http.StatusConflict {
-		t.Errorf("key for other bytes: %d %s", got.status, got.Error)
-	}
-	if got := b.put("/v1/artifacts/r/n", bytes.NewReader(body), "Idempotency-Key", "k", "Assize-Signature", "n.sig=AAAA"); got.status != http.StatusConflict {
-		t.Errorf("key for other signatures: %d %s", got.status, got.Error)
-	}
-	if n := len(b.artifacts()); n != 1 {
-		t.Errorf("%d artifacts", n)
-	}
-	// Another name, another key space; and no key, no memory.
-	for i, path := range []string{"/v1/artifacts/r/n/1", "/v1/artifacts/r2/n", "/v1/artifacts/r/n%2F1"} {
-		if got := b.put(path, bytes.NewReader(body), "Idempotency-Key", "k"); got.status != http.StatusAccepted || runs[got.Run] || len(b.artifacts()) != i+2 {
-			t.Errorf("%s: %+v", path, got)
-		}
-	}
-	first, second := b.put("/v1/artifacts/r/n", bytes.NewReader(body)), b.put("/v1/artifacts/r/n", bytes.NewReader(body))
-	if first.Run == second.Run || slices.Contains([]string{first.Run, second.Run}, "") {
-		t.Errorf("%+v and %+v", first, second)
-	}
-}
-
-// A process that died after it bound the key, or after it stored the bytes,
-// is continued: the run is the one it chose.
-func TestPutAfterCrash(t *testing.T) {
-	b := newBench(t)
-	r := httptest.NewRequest(http.MethodPut, "/v1/artifacts/r/n", nil)
-	r.SetPathValue("registry", "r")
-	r.SetPathValue("name", "n")
-	a, err := orderOf(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	chosen := a.Run
-	if err := b.service.rememberRun(t.Context(), "k", a, digest.Of([]byte("x"))); err != nil {
-		t.Fatal(err)
-	}
-	got := b.put("/v1/artifacts/r/n", strings.NewReader("x"), "Idempotency-Key", "k")
-	if got.Run != chosen || b.artifact([]byte("x")).Run != chosen {
-		t.Errorf("%+v, want run %s", got, chosen)
-	}
-}
-
-// A damaged memory of a key is not taken for a run.
-func TestPutDamagedMemory(t *testing.T) {
-	b := newBench(t)
-	damaged := `{"run":"../../x","digest":"` + string(digest.Of([]byte("x"))) + `"}`
-	if err := b.store.Create(t.Context(), keyObject(&event.Artifact{Registry: "r", Name: "n"}, "k"), strings.NewReader(damaged), int64(len(damaged))); err != nil {
-		t.Fatal(err)
-	}
-	if got := b.put("/v1/artifacts/r/n", strings.NewReader("x"), "Idempotency-Key", "k"); got.status != http.StatusServiceUnavailable {
-		t.Errorf("%d %s", got.status, got.Error)
-	}
-	if n := len(b.artifacts()); n != 0 {
-		t.Errorf("%d artifacts", n)
 	}
 }

@@ -2,10 +2,9 @@ package ingest
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,6 +20,7 @@ import (
 	"assize.dev/shared/bus/bustest"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
+	"assize.dev/shared/identify/identifytest"
 )
 
 var uploaded = time.Date(2026, 3, 4, 5, 6, 7, 8e6, time.UTC)
@@ -57,6 +57,7 @@ func from(hosts ...string) func(*Config) {
 }
 
 func TestUpload(t *testing.T) {
+	t.Parallel()
 	body := leftPad("1.3.0")
 	seen := make(chan http.Header, 1)
 	address, host, _ := registry(t, func(w http.ResponseWriter, r *http.Request) {
@@ -90,124 +91,45 @@ func TestUpload(t *testing.T) {
 	}
 }
 
-// What is encoded for the way stays as it came: its digest is what counts.
-func TestUploadContentEncoding(t *testing.T) {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, _ = w.Write([]byte("hello"))
-	_ = w.Close()
-	address, host, _ := registry(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Encoding", "gzip")
-		serveBytes(packed.Bytes())(w, r)
-	})
-	b := newBench(t, from(host))
-	b.run()
-	b.publish(&event.Upload{Registry: "r", ID: "1", Name: "n", URL: address + "/n"})
-	bustest.Eventually(t, "an artifact", func() bool { return len(b.artifacts()) > 0 })
-	b.artifact(packed.Bytes())
-}
-
-func TestUploadBecomesDeadLetter(t *testing.T) {
-	body := []byte("hello")
-	huge := bytes.Repeat([]byte("x"), 2000)
-	for name, c := range map[string]struct {
-		serve  http.HandlerFunc // nil: redirect to the other one
-		change func(*event.Upload)
-		hosts  []string // besides the registry
-		forbid bool     // the registry itself is not permitted
-		asked  int64
-		says   string
-	}{
-		"other digest": {serveBytes(body), func(u *event.Upload) { u.Digest = digest.Of([]byte("hullo")) }, nil, false, 1, string(digest.Of([]byte("hullo")))},
-		"other size":   {serveBytes(body), func(u *event.Upload) { u.Size = 6 }, nil, false, 1, "holds 5 bytes, but 6 were announced"},
-		"not found":    {http.NotFound, nil, nil, false, fetchAttempts, "404 Not Found"},
-		"not ours to have": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
-			nil, nil, false, fetchAttempts, "403 Forbidden"},
-		"no answer at all": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, nil, nil, false, fetchAttempts, "204"},
-		"not permitted":    {serveBytes(body), nil, nil, true, 0, "ASSIZE_FETCH_HOSTS"},
-		"too large":        {serveBytes(huge), nil, nil, false, 1, "ASSIZE_MAX_ARTIFACT"},
-		"announced too large": {serveBytes(body), func(u *event.Upload) { u.Size = 1001 },
-			nil, false, 0, "ASSIZE_MAX_ARTIFACT"},
-		"too large, unsaid": {func(w http.ResponseWriter, _ *http.Request) {
-			w.(http.Flusher).Flush()
-			_, _ = w.Write(huge)
-		}, nil, nil, false, 1, "ASSIZE_MAX_ARTIFACT"},
-		"shorter than it says": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", "100")
-			_, _ = w.Write(body)
-		}, nil, nil, false, fetchAttempts, "unexpected EOF"},
-		"broken connection":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, nil, false, fetchAttempts, "EOF"},
-		"redirect elsewhere": {nil, nil, nil, false, 1, "ASSIZE_FETCH_HOSTS"},
-		"redirect to a file": {func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
-		},
-			nil, nil, false, 1, `scheme "file"`},
-		"redirect for ever": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/n", http.StatusFound) },
-			nil, nil, false, 5 * fetchAttempts, "redirects"},
-		"no such host":     {serveBytes(body), func(u *event.Upload) { u.URL = "http://registry.invalid/n" }, []string{"*.invalid"}, false, 0, "no such host"},
-		"other bucket":     {serveBytes(body), func(u *event.Upload) { u.URL = "s3://bucket/n" }, nil, false, 0, "ASSIZE_FETCH_BUCKETS"},
-		"file name no use": {http.NotFound, func(u *event.Upload) { u.URL = strings.Replace(u.URL, "/n", "/%FF", 1) }, nil, false, fetchAttempts, "404"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			other, _, otherAsked := registry(t, serveBytes(body))
-			serve := c.serve
-			if serve == nil {
-				serve = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other, http.StatusFound) }
-			}
-			address, host, asked := registry(t, serve)
-			hosts := append([]string{host}, c.hosts...)
-			if c.forbid {
-				hosts = hosts[1:]
-			}
-			b := newBench(t, from(hosts...), func(c *Config) { c.MaxSize = 1000 })
-			secret := strings.Repeat("q", 20)
-			u := &event.Upload{Registry: "r", ID: "1", Name: "n", URL: strings.Replace(address, "//", "//ann:"+secret+"@", 1) + "/n?sig=" + secret}
-			if c.change != nil {
-				c.change(u)
-			}
-			b.run()
-			b.publish(u)
-			d := b.deadLetters(1)[0]
-			if !strings.Contains(d.Reason, c.says) || strings.Contains(d.Reason, secret) {
-				t.Errorf("reason %q, want %q", d.Reason, c.says)
-			}
-			if asked.Load() != c.asked || otherAsked.Load() != 0 {
-				t.Errorf("the registry was asked %d times, want %d; the other %d times", asked.Load(), c.asked, otherAsked.Load())
-			}
-			if strings.Contains(b.log.String(), secret) {
-				t.Error("the log tells the URL's secrets")
-			}
-			b.nothing()
-		})
-	}
-}
-
-// A registry that is away is waited for, however long that takes, and so is
-// a store; neither costs an attempt.
+// A registry that is away or busy is waited for, however long that takes; it
+// costs no attempt.
 func TestUploadWaits(t *testing.T) {
-	body := []byte("hello")
-	var count atomic.Int64
+	t.Parallel()
+	var counts [600]atomic.Int64
 	address, host, _ := registry(t, func(w http.ResponseWriter, r *http.Request) {
-		switch n := count.Add(1); {
-		case n <= 2*fetchAttempts:
-			w.WriteHeader([]int{http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusInternalServerError}[n%3])
-		default:
-			serveBytes(body)(w, r)
+		status, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
+		if counts[status].Add(1) <= 2*fetchAttempts && status != http.StatusOK {
+			w.WriteHeader(status)
+			return
 		}
+		// What is encoded for the way stays as it came: its digest counts.
+		w.Header().Set("Content-Encoding", "gzip")
+		serveBytes(identifytest.Gzip([]byte(r.URL.Path)))(w, r)
 	})
 	b := newBench(t, from(host))
 	b.run()
-	b.publish(&event.Upload{Registry: "r", ID: "1", Name: "n", URL: address + "/n"})
-	bustest.Eventually(t, "an artifact", func() bool { return len(b.artifacts()) > 0 })
-	b.artifact(body)
+	statuses := []int{http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusOK}
+	for _, status := range statuses {
+		b.publish(&event.Upload{Registry: "r", ID: strconv.Itoa(status), Name: "n", URL: address + "/" + strconv.Itoa(status)})
+	}
+	bustest.Eventually(t, "all artifacts", func() bool { return len(b.artifacts())+len(b.messages(bus.Dead)) >= len(statuses) })
 	if n := len(b.messages(bus.Dead)); n != 0 {
 		t.Errorf("%d dead letters", n)
+	}
+	got := map[digest.Digest]bool{}
+	for _, a := range b.artifacts() {
+		got[a.Digest] = true
+	}
+	for _, status := range statuses {
+		if !got[digest.Of(identifytest.Gzip([]byte("/"+strconv.Itoa(status))))] {
+			t.Errorf("no artifact of the upload that began with %d", status)
+		}
 	}
 }
 
 // Nobody listens at first.
 func TestUploadUnreachable(t *testing.T) {
+	t.Parallel()
 	s := httptest.NewUnstartedServer(serveBytes([]byte("hello")))
 	address := s.Listener.Addr().String()
 	_ = s.Listener.Close()
@@ -218,36 +140,19 @@ func TestUploadUnreachable(t *testing.T) {
 	if _, _, err := f.open(t.Context(), "http://"+address+"/n"); !unavailable(err) {
 		t.Errorf("a connection that was refused: %v", err)
 	}
+	// A resolver that is away is an outage, a name that does not exist is not.
+	if !unreachable(&net.DNSError{IsTemporary: true}) || !unreachable(&net.DNSError{IsTimeout: true}) || unreachable(&net.DNSError{IsNotFound: true}) {
+		t.Error("DNS errors are mistaken for each other")
+	}
 }
 
 func unavailable(err error) bool { return bus.Unavailable(err) == err && err != nil }
-
-// A registry that trickles or falls silent does not hold a worker.
-func TestUploadTooSlow(t *testing.T) {
-	ended := make(chan struct{})
-	address, host, _ := registry(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write([]byte("h"))
-		w.(http.Flusher).Flush()
-		select {
-		case <-r.Context().Done():
-		case <-ended:
-		}
-	})
-	defer close(ended)
-	b := newBench(t, from(host))
-	b.service.pace = pace{patience: 100 * time.Millisecond, slowest: 1000}
-	b.run()
-	b.publish(&event.Upload{Registry: "r", ID: "1", Name: "n", URL: address + "/n"})
-	if d := b.deadLetters(1)[0]; !strings.Contains(d.Reason, errTooSlow.Error()) || d.Attempts != fetchAttempts {
-		t.Errorf("%d attempts, %s", d.Attempts, d.Reason)
-	}
-	b.nothing()
-}
 
 // A crash between announcing and acknowledging brings the upload again: the
 // run is the same, and so there is one event. If the registry has other bytes
 // by then, that is said aloud.
 func TestUploadAgain(t *testing.T) {
+	t.Parallel()
 	body := atomic.Value{}
 	body.Store([]byte("hello"))
 	address, host, _ := registry(t, func(w http.ResponseWriter, r *http.Request) { serveBytes(body.Load().([]byte))(w, r) })
@@ -291,6 +196,7 @@ func TestUploadRunIsStable(t *testing.T) {
 }
 
 func TestUploadFromS3(t *testing.T) {
+	t.Parallel()
 	server := storetest.Start(t)
 	body := leftPad("1.0.0")
 	bucket, err := blob.OpenS3(t.Context(), server.Config())
@@ -331,6 +237,7 @@ func TestUploadFromS3(t *testing.T) {
 
 // Receive is what "assize check" calls: the same without HTTP.
 func TestReceive(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, func(c *Config) { c.MaxSize = 10 })
 	order := func() *event.Artifact {
 		return &event.Artifact{Run: derivedRun(uploaded, "x"), Lane: event.LaneNew, Registry: "r", Name: "n", Filename: "n", Received: uploaded}
@@ -400,24 +307,5 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := New(Config{MaxSize: size}, blob.S3Config{}, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "ASSIZE_MAX_ARTIFACT") {
 			t.Errorf("%d: %v", size, err)
 		}
-	}
-}
-
-// Many uploads at once: every one of them is ordered, once.
-func TestUploadsAll(t *testing.T) {
-	address, host, _ := registry(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) })
-	b := newBench(t, from(host), func(c *Config) { c.Workers = 4 })
-	b.run()
-	const n = 30
-	for i := range n {
-		b.publish(&event.Upload{Registry: "r", ID: strconv.Itoa(i), Name: "n", URL: address + "/" + strconv.Itoa(i)})
-	}
-	bustest.Eventually(t, "all artifacts", func() bool { return len(b.artifacts()) >= n })
-	digests := map[digest.Digest]bool{}
-	for _, a := range b.artifacts() {
-		digests[a.Digest] = true
-	}
-	if len(digests) != n {
-		t.Errorf("%d artifacts, want %d", len(digests), n)
 	}
 }

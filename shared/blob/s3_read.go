@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -23,12 +24,29 @@ func (s *S3) Open(ctx context.Context, key string) (Object, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
-	object := &s3Object{store: s, key: key, ctx: ctx}
-	err := attempts(ctx, callTimeout, maxAttempts, object.start)
+	object, err := s.open(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", key, err)
+		return nil, err
 	}
 	return verifying(key, object), nil
+}
+
+// OpenForeign opens an object that somebody else stored, under any key that
+// S3 allows: 1 to 1024 bytes of UTF-8. What a key says of a digest means
+// nothing there, so nothing is verified.
+func (s *S3) OpenForeign(ctx context.Context, key string) (Object, error) {
+	if key == "" || len(key) > 1024 || !utf8.ValidString(key) {
+		return nil, fmt.Errorf("%w: %.80q: want 1 to 1024 bytes of UTF-8", ErrKey, key)
+	}
+	return s.open(ctx, key)
+}
+
+func (s *S3) open(ctx context.Context, key string) (Object, error) {
+	object := &s3Object{store: s, key: key, ctx: ctx}
+	if err := attempts(ctx, callTimeout, maxAttempts, object.start); err != nil {
+		return nil, fmt.Errorf("opening %.200q: %w", key, err)
+	}
+	return object, nil
 }
 
 type s3Object struct {

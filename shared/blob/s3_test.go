@@ -38,6 +38,7 @@ func TestS3(t *testing.T) {
 		{"damage", testS3Damage},
 		{"replaced under a reader", testS3ReplacedUnderReader},
 		{"truncated stream", testS3TruncatedStream},
+		{"foreign keys", testS3OpenForeign},
 		{"tls", testS3TLS},
 		{"kill", testS3Kill}, // last: it restarts the server
 	} {
@@ -291,4 +292,38 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// Other people's keys follow S3's rules, not ours.
+func testS3OpenForeign(t *testing.T, server *storetest.Endpoint) {
+	raw, err := minio.New(strings.TrimPrefix(server.URL, "http://"), &minio.Options{
+		Creds: credentials.NewStaticV4(server.AccessKey, server.SecretKey, ""),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := openS3(t, server.Config())
+	for _, key := range []string{"pool/p_1.0~rc1 (copy)_all.deb", "ünïcode/ключ", "blobs/sha256/" + strings.Repeat("0", 64)} {
+		if _, err := raw.PutObject(t.Context(), storetest.Bucket, key, strings.NewReader("theirs"), 6, minio.PutObjectOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		object, err := store.OpenForeign(t.Context(), key)
+		if err != nil {
+			t.Errorf("%q: %v", key, err)
+			continue
+		}
+		got, err := io.ReadAll(object)
+		if err != nil || string(got) != "theirs" {
+			t.Errorf("%q: %q, %v", key, got, err)
+		}
+		object.Close()
+	}
+	for _, key := range []string{"", strings.Repeat("k", 1025), "\xff"} {
+		if _, err := store.OpenForeign(t.Context(), key); !errors.Is(err, blob.ErrKey) {
+			t.Errorf("%.20q: %v", key, err)
+		}
+	}
+	if _, err := store.OpenForeign(t.Context(), "not there"); !errors.Is(err, blob.ErrNotFound) {
+		t.Error(err)
+	}
 }

@@ -79,7 +79,7 @@ func (u *Upload) Validate() error {
 	}
 	loc, err := url.Parse(u.URL)
 	if err != nil {
-		return fmt.Errorf("url: %w", err)
+		return errors.New("url: malformed") // err quotes it, and it may hold credentials
 	}
 	switch loc.Scheme {
 	case "http", "https", "s3":
@@ -87,7 +87,7 @@ func (u *Upload) Validate() error {
 		return fmt.Errorf("url: scheme %q: want http, https or s3", loc.Scheme)
 	}
 	if loc.Host == "" {
-		return fmt.Errorf("url: %q has no host", u.URL)
+		return errors.New("url: no host")
 	}
 	return nil
 }

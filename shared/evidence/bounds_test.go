@@ -52,6 +52,7 @@ func complete(e *event.Evidence, documents []Document) {
 // Whatever an analyser says becomes an event, and if something is missing it
 // is no complete answer.
 func TestBoundedAlwaysFits(t *testing.T) {
+	t.Parallel()
 	for _, fill := range []string{"x", "\x00", "<", "\xff", "\u2028", "😀", `"`} {
 		for _, n := range []int{0, 1, event.MaxFindings, 200} {
 			e := about(strings.ToValidUTF8(fill, "é"))

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,161 +20,10 @@ import (
 	"assize.dev/shared/event"
 )
 
-// asking is an analyser that answers by a function.
-type asking struct {
-	kind    event.Kind
-	analyse func(ctx context.Context, in Input) (*Answer, error)
-}
-
-func (a asking) Kind() event.Kind { return a.kind }
-func (a asking) Version() string  { return "1.2.3" }
-func (a asking) Analyse(ctx context.Context, in Input) (*Answer, error) {
-	return a.analyse(ctx, in)
-}
-
-type following struct {
-	asking
-	follows event.Kind
-}
-
-func (f following) Follows() event.Kind { return f.follows }
-
-// bench is a runner with a real bus and a real store that holds content.
-type bench struct {
-	t        *testing.T
-	runner   *Runner
-	storeDir string
-}
-
-const content = "the bytes of an artifact"
-
-func newBench(t *testing.T) *bench {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "store")
-	store, err := blob.OpenDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	b := &bench{t: t, storeDir: dir, runner: &Runner{Service: "test", Bus: bustest.Bus(t), Store: store, Workers: 2,
-		Log: slog.New(slog.DiscardHandler), backoff: func(int) time.Duration { return time.Millisecond }}}
-	b.storeContent()
-	return b
-}
-
-func (b *bench) storeContent() {
-	b.t.Helper()
-	spooled, err := blob.Spool(b.t.Context(), "", strings.NewReader(content), 1000)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer spooled.Close()
-	if _, err := blob.PutBlob(b.t.Context(), b.runner.Store, spooled); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// run serves the analysers until the test ends.
-func (b *bench) run(analysers ...Analyser) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := b.runner.Run(ctx, analysers...); err != nil {
-			b.t.Error(err)
-		}
-	})
-	b.t.Cleanup(func() { cancel(); running.Wait() })
-}
-
-func (b *bench) publish(p event.Payload) {
-	b.t.Helper()
-	e, err := event.New("assize/test", time.Now(), p)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if _, err := b.runner.Bus.Publish(b.t.Context(), e, bus.Once()); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// order orders the examination of content.
-func (b *bench) order(lane event.Lane) event.Artifact {
-	b.t.Helper()
-	a := event.Artifact{Run: event.NewRun(), Lane: lane, Registry: "r.x", Name: "n", Filename: "n", Digest: digest.Of([]byte(content)),
-		SHA512: strings.Repeat("0", 128), Size: int64(len(content)), Format: "unknown", Received: time.Now()}
-	b.publish(&a)
-	return a
-}
-
-// evidence waits for what is said about a.
-func (b *bench) evidence(kind event.Kind, a event.Artifact) *event.Evidence {
-	b.t.Helper()
-	var m *bus.Message
-	bustest.Eventually(b.t, "evidence of kind "+string(kind), func() bool {
-		var err error
-		m, err = b.runner.Bus.Last(b.t.Context(), event.EvidenceSubject(kind, a.Registry, a.Run))
-		if err != nil && !errors.Is(err, bus.ErrNotFound) {
-			b.t.Fatal(err)
-		}
-		return err == nil
-	})
-	var e event.Evidence
-	if err := event.Decode(m.Event, &e); err != nil {
-		b.t.Fatal(err)
-	}
-	if e.Run != a.Run || e.Lane != a.Lane || e.Registry != a.Registry || e.Artifact != a.Digest || e.Kind != kind ||
-		e.Producer != (event.Producer{Name: "test", Version: "1.2.3"}) || e.Started.IsZero() || e.Finished.Before(e.Started) || m.Event.Source != "assize/test" {
-		b.t.Errorf("evidence %+v by %s is not about %+v", e, m.Event.Source, a)
-	}
-	return &e
-}
-
-// settled waits until the durable has nothing left to hand out or wait for.
-func (b *bench) settled(durable string) {
-	b.t.Helper()
-	bustest.Eventually(b.t, durable+" is through", func() bool {
-		c, err := b.runner.Bus.JetStream().Consumer(b.t.Context(), bus.Events, durable)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		i, err := c.Info(b.t.Context())
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		return i.NumPending == 0 && i.NumAckPending == 0
-	})
-}
-
-// deadLetter is the last one of the service; nil if there is none.
-func (b *bench) deadLetter() *event.DeadLetter {
-	b.t.Helper()
-	m, err := b.runner.Bus.Last(b.t.Context(), event.DeadSubject("test"))
-	if errors.Is(err, bus.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	var d event.DeadLetter
-	if err := json.Unmarshal(m.Data, &d); err != nil {
-		b.t.Fatal(err)
-	}
-	return &d
-}
-
-func read(ctx context.Context, in Input) (string, error) {
-	f, err := in.Bytes(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	all, err := io.ReadAll(f)
-	return string(all), err
-}
-
 // Every lane is served, every answer arrives as it was given, and what is
 // large is in the store.
 func TestRunnerAnswers(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	answers := map[event.Lane]*Answer{
 		event.LaneNew: {Status: event.Complete, Basis: map[string]string{"rules": "7"}, Findings: []event.Finding{{ID: "F1", Severity: event.High}},
@@ -193,7 +40,11 @@ func TestRunnerAnswers(t *testing.T) {
 		return answers[in.Artifact.Lane], nil
 	}})
 	for _, lane := range event.Lanes {
-		e, want := b.evidence(event.KindSecrets, b.order(lane)), answers[lane]
+		a, want := b.order(lane), answers[lane]
+		e := b.evidence(event.KindSecrets, a)
+		if d := b.deadLetter(a); d != nil {
+			t.Errorf("%s: dead letter: %+v", lane, d)
+		}
 		if e.Status != want.Status || e.Reason != want.Reason || e.FindingsTotal != len(want.Findings) || len(e.Documents) != len(want.Documents) {
 			t.Errorf("%s: %+v, want %+v", lane, e, want)
 		}
@@ -209,76 +60,86 @@ func TestRunnerAnswers(t *testing.T) {
 			t.Errorf("document %+v: %q, %v", d, text, err)
 		}
 	}
-	if d := b.deadLetter(); d != nil {
-		t.Errorf("dead letter: %+v", d)
-	}
 }
 
-// What cannot be analysed is a dead letter and evidence that it failed.
+// What cannot be analysed is a dead letter and evidence that it failed. One
+// failure does not touch another.
 func TestRunnerFails(t *testing.T) {
+	t.Parallel()
 	const most = 5 // attempts, the bus's default
-	for name, c := range map[string]struct {
-		analyse func(ctx context.Context, in Input) (*Answer, error)
+	type analyse func(ctx context.Context, in Input) (*Answer, error)
+	fail := func(err error) analyse { return func(context.Context, Input) (*Answer, error) { return nil, err } }
+	answer := func(a *Answer) analyse { return func(context.Context, Input) (*Answer, error) { return a, nil } }
+	document := func(d digest.Digest) analyse {
+		return func(ctx context.Context, in Input) (*Answer, error) {
+			_, err := in.Document(ctx, event.Document{Digest: d})
+			return &Answer{Status: event.Complete}, err
+		}
+	}
+	cases := map[string]struct {
+		analyse analyse
 		tries   int64
 		says    string
 	}{
 		"panic":              {func(context.Context, Input) (*Answer, error) { panic("ouch") }, most, "ouch"},
-		"error":              {func(context.Context, Input) (*Answer, error) { return nil, errors.New("ouch") }, most, "ouch"},
-		"no reason":          {func(context.Context, Input) (*Answer, error) { return nil, errors.New("") }, most, "no reason"},
-		"no answer":          {func(context.Context, Input) (*Answer, error) { return nil, nil }, most, "no answer"},
-		"permanent":          {func(context.Context, Input) (*Answer, error) { return nil, bus.Permanent(errors.New("ouch")) }, 1, "ouch"},
-		"answer not allowed": {func(context.Context, Input) (*Answer, error) { return &Answer{Status: event.Partial}, nil }, 1, "needs one"},
-		"status unknown":     {func(context.Context, Input) (*Answer, error) { return &Answer{Status: "fine"}, nil }, 1, "fine"},
-		"too slow":           {func(ctx context.Context, _ Input) (*Answer, error) { <-ctx.Done(); return nil, ctx.Err() }, most, "deadline"},
-		"document misnamed": {func(ctx context.Context, in Input) (*Answer, error) {
-			_, err := in.Document(ctx, event.Document{Digest: "sha256:../../x"})
-			return nil, err
-		}, most, "malformed key"},
-		"document absent": {func(ctx context.Context, in Input) (*Answer, error) {
-			_, err := in.Document(ctx, event.Document{Digest: digest.Of([]byte("absent"))})
-			return nil, err
+		"error":              {fail(errors.New("ouch")), most, "ouch"},
+		"no reason":          {fail(errors.New("")), most, "no reason"},
+		"no answer":          {answer(nil), most, "no answer"},
+		"permanent":          {fail(bus.Permanent(errors.New("ouch"))), 1, "ouch"},
+		"answer not allowed": {answer(&Answer{Status: event.Partial}), 1, "needs one"},
+		"status unknown":     {answer(&Answer{Status: "fine"}), 1, "fine"},
+		"document misnamed":  {document("sha256:../../x"), most, "malformed key"},
+		"document absent":    {document(digest.Of([]byte("absent"))), most, "not found"},
+		"long reason":        {fail(bus.Permanent(errors.New(strings.Repeat("\x00", 1<<20)))), 1, "\x00\x00…"},
+		"bytes absent": {func(ctx context.Context, in Input) (*Answer, error) {
+			_, err := read(ctx, in)
+			return &Answer{Status: event.Complete}, err
 		}, most, "not found"},
-		"long reason": {func(context.Context, Input) (*Answer, error) {
-			return nil, bus.Permanent(errors.New(strings.Repeat("\x00", 1<<20)))
-		}, 1, "\x00\x00…"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t)
-			if name == "too slow" {
-				b.runner.Timeout = 20 * time.Millisecond
-			}
-			var tries atomic.Int64
-			b.run(asking{event.KindContent, func(ctx context.Context, in Input) (*Answer, error) {
-				tries.Add(1)
-				return c.analyse(ctx, in)
-			}})
-			e := b.evidence(event.KindContent, b.order(event.LaneNew))
-			if e.Status != event.Failed || !strings.Contains(e.Reason, c.says) || len(e.Reason) > maxReason {
-				t.Errorf("%s: %.200q, want %q", e.Status, e.Reason, c.says)
-			}
-			if tries.Load() != c.tries {
-				t.Errorf("tried %d times, want %d", tries.Load(), c.tries)
-			}
-			if d := b.deadLetter(); d == nil || int64(d.Attempts) != c.tries {
-				t.Errorf("dead letter: %+v", d)
-			}
-		})
+	}
+	b := newBench(t)
+	var mu sync.Mutex
+	tries := map[string]int64{}
+	b.run(asking{event.KindContent, func(ctx context.Context, in Input) (*Answer, error) {
+		mu.Lock()
+		tries[in.Artifact.Name]++
+		mu.Unlock()
+		return cases[in.Artifact.Name].analyse(ctx, in)
+	}})
+	orders := map[string]event.Artifact{}
+	for name := range cases {
+		bytes := content
+		if name == "bytes absent" {
+			bytes = "other"
+		}
+		orders[name] = b.orderOf(event.LaneNew, name, bytes)
+	}
+	for name, c := range cases {
+		e := b.evidence(event.KindContent, orders[name])
+		if e.Status != event.Failed || !strings.Contains(e.Reason, c.says) || len(e.Reason) > maxReason {
+			t.Errorf("%s: %s: %.200q, want %q", name, e.Status, e.Reason, c.says)
+		}
+		if d := b.deadLetter(orders[name]); d == nil || int64(d.Attempts) != c.tries {
+			t.Errorf("%s: dead letter: %+v", name, d)
+		}
+		mu.Lock()
+		if tries[name] != c.tries {
+			t.Errorf("%s: tried %d times, want %d", name, tries[name], c.tries)
+		}
+		mu.Unlock()
 	}
 }
 
-// Damaged or missing bytes are the artifact's trouble: they are retried, and
-// then the evidence failed.
-func TestRunnerMissingBytes(t *testing.T) {
+// An analysis that does not end is ended.
+func TestRunnerTimeout(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
-	if err := b.runner.Store.Delete(t.Context(), blob.BlobKey(digest.Of([]byte(content)))); err != nil {
-		t.Fatal(err)
-	}
-	b.run(asking{event.KindSBOM, func(ctx context.Context, in Input) (*Answer, error) {
-		_, err := read(ctx, in)
-		return &Answer{Status: event.Complete}, err
+	b.runner.Timeout = 20 * time.Millisecond
+	b.run(asking{event.KindContent, func(ctx context.Context, _ Input) (*Answer, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}})
-	if e := b.evidence(event.KindSBOM, b.order(event.LaneNew)); e.Status != event.Failed || !strings.Contains(e.Reason, "not found") {
+	a := b.order(event.LaneNew)
+	if e := b.evidence(event.KindContent, a); e.Status != event.Failed || !strings.Contains(e.Reason, "deadline") || b.deadLetter(a) == nil {
 		t.Errorf("%s: %s", e.Status, e.Reason)
 	}
 }
@@ -303,6 +164,7 @@ func TestOutage(t *testing.T) {
 // An outage is waited for, longer than there are attempts, whether it is
 // noticed when reading or when storing.
 func TestRunnerWaits(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	var tries atomic.Int64
 	b.run(asking{event.KindSecrets, func(context.Context, Input) (*Answer, error) {
@@ -338,7 +200,7 @@ func TestRunnerWaits(t *testing.T) {
 	if e := b.evidence(event.KindSBOM, a); e.Status != event.Complete || len(e.Documents) != 1 {
 		t.Errorf("%+v", e)
 	}
-	if d := b.deadLetter(); d != nil {
+	if d := b.deadLetter(a); d != nil {
 		t.Errorf("dead letter: %+v", d)
 	}
 }
@@ -346,6 +208,7 @@ func TestRunnerWaits(t *testing.T) {
 // The first answer stands, also when the analysis is done again because its
 // worker died before it could say that it was done, and then even fails.
 func TestRunnerSecondAnswerIsNotHeard(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	second, third := b.order(event.LaneNew), b.order(event.LaneNew)
 	for _, a := range []event.Artifact{second, third} {
@@ -364,59 +227,17 @@ func TestRunnerSecondAnswerIsNotHeard(t *testing.T) {
 			t.Errorf("another answer was heard: %+v", e)
 		}
 	}
-	if d := b.deadLetter(); d == nil || d.Reason != "third" {
+	if d := b.deadLetter(second); d != nil {
 		t.Errorf("dead letter: %+v", d)
 	}
-}
-
-// A follower gets the evidence, the artifact it is about, and its documents.
-func TestRunnerFollower(t *testing.T) {
-	b := newBench(t)
-	b.run(asking{event.KindSBOM, func(context.Context, Input) (*Answer, error) {
-		return &Answer{Status: event.Complete, Documents: []Document{{Name: "sbom", Data: []byte("components")}}}, nil
-	}}, following{asking{event.KindVulnerabilities, func(ctx context.Context, in Input) (*Answer, error) {
-		text, err := in.Document(ctx, in.Evidence.Documents[0])
-		if err != nil {
-			return nil, err
-		}
-		own, err := read(ctx, in)
-		return &Answer{Status: event.Complete, Basis: map[string]string{"sbom": string(text), "bytes": own, "name": in.Artifact.Name}}, err
-	}}, event.KindSBOM})
-	for _, lane := range event.Lanes {
-		e := b.evidence(event.KindVulnerabilities, b.order(lane))
-		if e.Status != event.Complete || e.Basis["sbom"] != "components" || e.Basis["bytes"] != content || e.Basis["name"] != "n" {
-			t.Errorf("%s: %+v", lane, e)
-		}
-	}
-}
-
-// Evidence about other bytes, or about no run at all, is not built on.
-func TestRunnerFollowerIsNotMisled(t *testing.T) {
-	b := newBench(t)
-	b.run(following{asking{event.KindVulnerabilities, func(context.Context, Input) (*Answer, error) {
-		return &Answer{Status: event.Complete}, nil
-	}}, event.KindSBOM})
-	a := b.order(event.LaneNew)
-	sbom := &event.Evidence{Run: a.Run, Lane: a.Lane, Registry: a.Registry, Kind: event.KindSBOM, Artifact: digest.Of([]byte("other")),
-		Status: event.Complete, Producer: event.Producer{Name: "third-party"}}
-	b.publish(sbom)
-	if e := b.evidence(event.KindVulnerabilities, a); e.Status != event.Failed || !strings.Contains(e.Reason, string(sbom.Artifact)) {
-		t.Errorf("%s: %s", e.Status, e.Reason)
-	}
-	sbom.Run = event.NewRun()
-	b.publish(sbom)
-	bustest.Eventually(t, "a dead letter", func() bool {
-		d := b.deadLetter()
-		return d != nil && strings.Contains(d.Reason, "never ordered")
-	})
-	b.settled(bus.DurableVulnerabilities)
-	if _, err := b.runner.Bus.Last(t.Context(), event.EvidenceSubject(event.KindVulnerabilities, a.Registry, sbom.Run)); !errors.Is(err, bus.ErrNotFound) {
-		t.Errorf("evidence about a run that was never ordered: %v", err)
+	if d := b.deadLetter(third); d == nil || d.Reason != "third" {
+		t.Errorf("dead letter: %+v", d)
 	}
 }
 
 // More findings than an event takes: the worst are in it, all in a document.
 func TestRunnerManyFindings(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	var found []event.Finding
 	for i := range 3 * event.MaxFindings {
