@@ -17,6 +17,7 @@ type Sample struct {
 	Rate    float64 `json:"rate"` // operations per second of wall-clock time
 	P50     float64 `json:"p50ms"`
 	P99     float64 `json:"p99ms"`
+	CPU     float64 `json:"cpu"` // milliseconds of processor time per operation, of the whole process
 }
 
 // each is the wall-clock time that one operation costs, in seconds. With
@@ -31,6 +32,7 @@ func measure(ctx context.Context, n, clients int, op func(ctx context.Context, i
 		mu    sync.Mutex
 		took  = make([]time.Duration, 0, n)
 		begin = time.Now()
+		cpu   = cpuTime()
 	)
 	group, ctx := errgroup.WithContext(ctx)
 	for range clients {
@@ -53,14 +55,15 @@ func measure(ctx context.Context, n, clients int, op func(ctx context.Context, i
 	if err := group.Wait(); err != nil {
 		return Sample{}, err
 	}
-	return sampleOf(took, clients, time.Since(begin)), nil
+	return sampleOf(took, clients, time.Since(begin), cpuTime()-cpu), nil
 }
 
-func sampleOf(took []time.Duration, clients int, wall time.Duration) Sample {
+func sampleOf(took []time.Duration, clients int, wall, cpu time.Duration) Sample {
 	slices.Sort(took)
 	return Sample{
 		Clients: clients, Count: len(took), Rate: float64(len(took)) / wall.Seconds(),
 		P50: milliseconds(quantile(took, 50)), P99: milliseconds(quantile(took, 99)),
+		CPU: milliseconds(cpu) / float64(max(1, len(took))),
 	}
 }
 
