@@ -116,6 +116,8 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		return exitPass
 	case errors.As(err, &s):
 		return int(s)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		err = errors.New("interrupted; nothing is lost, what was begun is finished by the next run on the same data directory")
 	}
 	fmt.Fprintln(stderr, "assize:", err)
 	return exitError

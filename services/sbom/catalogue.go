@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"assize.dev/shared/archive"
 	"assize.dev/shared/identify"
@@ -57,12 +56,7 @@ func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id i
 	storage := &source{at: r}
 	r = storage // whose failure is no fault of the bytes
 	c := &cataloguer{root: id, limits: limits, extractors: extractors(), jars: jars{}, seen: newCollection(id)}
-	var err error
-	if id.Format == identify.PSPF {
-		err = c.pspf(ctx, r, size, name)
-	} else {
-		err = c.bytes(ctx, r, size, name, "")
-	}
+	err := c.bytes(ctx, r, size, name)
 	if err == nil {
 		err = storage.err
 	}
@@ -84,7 +78,7 @@ func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id i
 // cataloguer is the state of one Catalogue.
 type cataloguer struct {
 	root       identify.Identity
-	limits     archive.Limits // what is left of them
+	limits     archive.Limits
 	extractors []extractor
 	jars       jars
 	seen       *collection
@@ -112,57 +106,34 @@ func (e *entry) Location() string {
 	return e.Container + "!" + e.Path
 }
 
-// bytes looks at the file itself and walks it if it is a container. inside is
-// where it lies in the artifact, "" if it is the artifact.
-func (c *cataloguer) bytes(ctx context.Context, r io.ReaderAt, size int64, name, inside string) error {
-	e := &entry{Path: name, Format: archive.Unknown, Artifact: c.root, Root: true}
-	if inside != "" {
-		e.Path, e.Name, e.Root = inside, c.root.Format, false
+// bytes looks at the artifact itself and walks it if it is a container.
+func (c *cataloguer) bytes(ctx context.Context, r io.ReaderAt, size int64, name string) error {
+	if c.root.Format != identify.PSPF { // which begins with a program that is also seen as an entry
+		e := &entry{Path: name, Format: archive.Unknown, Artifact: c.root, Root: true}
+		if err := c.file(ctx, e, io.NewSectionReader(r, 0, size)); err != nil {
+			return err
+		}
 	}
-	if err := c.file(ctx, e, io.NewSectionReader(r, 0, size)); err != nil {
-		return err
-	}
-	started := time.Now()
 	report, err := archive.Walk(ctx, r, size, name, c.limits, func(ctx context.Context, a *archive.Entry, content io.Reader) error {
 		if a.Type != archive.File || content == nil {
 			return nil
 		}
-		parents := a.Parents[1:]
-		if inside != "" {
-			parents = append([]string{inside}, parents...)
-		}
 		return c.file(ctx, &entry{
-			Path: a.Path, Container: strings.Join(parents, "!"), Name: a.Parents[len(a.Parents)-1], Format: a.Format,
-			Root: len(parents) == 0, Artifact: c.root,
+			Path: a.Path, Container: strings.Join(a.Parents[1:], "!"), Name: a.Parents[len(a.Parents)-1], Format: a.Format,
+			Root: len(a.Parents) == 1, Artifact: c.root,
 		}, content)
 	})
 	if err != nil {
 		return err
 	}
 	for _, p := range report.Problems {
-		at := strings.TrimPrefix(inside+strings.TrimPrefix(p.Path, name), "!")
+		at := strings.TrimPrefix(strings.TrimPrefix(p.Path, name), "!")
 		if at == "" {
 			at = name
 		}
 		c.problem(at, p.Kind, p.Detail)
 	}
-	c.spend(report, time.Since(started))
 	return nil
-}
-
-// spend takes what a walk used off the limits, so that the parts of one
-// artifact share them. A limit used up is 1, because 0 stands for the default.
-func (c *cataloguer) spend(report *archive.Report, took time.Duration) {
-	full := archive.DefaultLimits
-	left := func(limit, standard, used int64) int64 {
-		if limit == 0 {
-			limit = standard
-		}
-		return max(1, limit-used)
-	}
-	c.limits.Inflated = left(c.limits.Inflated, full.Inflated, report.Inflated)
-	c.limits.Entries = int(left(int64(c.limits.Entries), int64(full.Entries), int64(report.Entries)))
-	c.limits.Time = time.Duration(left(int64(c.limits.Time), int64(full.Time), int64(took)))
 }
 
 // file asks the extractors about one file. At most one reads it. The error is

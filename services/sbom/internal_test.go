@@ -45,7 +45,7 @@ func TestPanicCostsOneFile(t *testing.T) {
 	data := Tar(File{"trap", "x"}, File{"node_modules/q/package.json", `{"name":"q","version":"1.0.0"}`})
 	c := newCataloguer(archive.Limits{})
 	c.extractors = append([]extractor{faulty{}}, c.extractors...)
-	if err := c.bytes(t.Context(), bytes.NewReader(data), int64(len(data)), "x.tar", ""); err != nil {
+	if err := c.bytes(t.Context(), bytes.NewReader(data), int64(len(data)), "x.tar"); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.seen.components(); len(got) != 1 {
@@ -112,25 +112,6 @@ func TestLicenses(t *testing.T) {
 			t.Errorf("%q: %q, want %q", tt.declared, s, tt.want)
 		}
 	}
-}
-
-func FuzzPSPFParts(f *testing.F) {
-	f.Add(PSPF("launcher", `{"slots":[{"id":"a"}]}`, []byte("slot")))
-	f.Add(PSPF("", `{}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		size := int64(len(data))
-		parts, _ := pspfParts(bytes.NewReader(data), size)
-		var total int64
-		for _, p := range parts {
-			if p.offset < 0 || p.size < 0 || p.offset+p.size > size || p.name == "" || strings.HasPrefix(p.name, "/") {
-				t.Errorf("part %+v of %d bytes", p, size)
-			}
-			total += p.size
-		}
-		if total > 2*size {
-			t.Errorf("parts of %d bytes in %d", total, size)
-		}
-	})
 }
 
 func FuzzAudit(f *testing.F) {

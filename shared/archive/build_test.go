@@ -313,3 +313,38 @@ func checkReport(t testing.TB, how string, s seen) {
 }
 
 func crcOf(s string) uint32 { return crc32.ChecksumIEEE([]byte(s)) }
+
+// slot is one of a PSPF package that a test makes.
+type slot struct {
+	item
+	ops  uint64
+	mode uint16
+}
+
+// pspfOf makes an unsigned package; change, if not nil, sees the index and
+// the table before they are written.
+func pspfOf(launcher, metadata string, change func(index, table []byte), slots ...slot) []byte {
+	meta := gz([]byte(metadata))
+	file := append([]byte(launcher), meta...)
+	file = append(file, make([]byte, (8-len(file)%8)%8)...)
+	index, table := make([]byte, 8192), make([]byte, pspfSlotLen*len(slots))
+	for at, v := range map[int]int{16: len(launcher), 24: len(launcher), 32: len(meta), 40: len(file), 48: len(table)} {
+		binary.LittleEndian.PutUint64(index[at:], uint64(v))
+	}
+	binary.LittleEndian.PutUint32(index[56:], uint32(len(slots)))
+	at := len(file) + len(table)
+	var bodies []byte
+	for i, s := range slots {
+		r := table[pspfSlotLen*i:]
+		binary.LittleEndian.PutUint64(r[16:], uint64(at+len(bodies)))
+		binary.LittleEndian.PutUint64(r[24:], uint64(len(s.body)))
+		binary.LittleEndian.PutUint64(r[40:], s.ops)
+		binary.LittleEndian.PutUint16(r[62:], s.mode)
+		bodies = append(bodies, s.body...)
+		bodies = append(bodies, make([]byte, (8-len(bodies)%8)%8)...)
+	}
+	if change != nil {
+		change(index, table)
+	}
+	return slices.Concat(file, table, bodies, []byte(pspfStart), index, []byte(pspfEnd))
+}

@@ -15,7 +15,8 @@ const (
 	Zip     Format = "zip"
 	Ar      Format = "ar" // Debian packages are ar
 	Cpio    Format = "cpio"
-	RPM     Format = "rpm" // lead, signature, header, compressed cpio
+	RPM     Format = "rpm"  // lead, signature, header, compressed cpio
+	PSPF    Format = "pspf" // PSPF/2025: launcher, metadata, slots; told by its end
 	Gzip    Format = "gzip"
 	Zstd    Format = "zstd"
 	XZ      Format = "xz"
@@ -31,7 +32,8 @@ const sniffLen = 512
 
 // Sniff tells the format from the first bytes of a file; 512 of them are
 // enough for all formats, tar included. A zip behind other bytes (a
-// self-extracting program) is not Zip to Sniff, but Walk finds it.
+// self-extracting program) is not Zip to Sniff, nor a PSPF package PSPF, but
+// Walk finds them.
 func Sniff(head []byte) Format {
 	for _, m := range magics {
 		if bytes.HasPrefix(head, []byte(m.magic)) {
@@ -195,7 +197,7 @@ func (f Format) compressed() bool {
 // container reports whether Walk opens f.
 func (f Format) container() bool {
 	switch f {
-	case Tar, Zip, Ar, Cpio, RPM:
+	case Tar, Zip, Ar, Cpio, RPM, PSPF:
 		return true
 	}
 	return f.compressed()

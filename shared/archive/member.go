@@ -73,8 +73,9 @@ func (w *walk) fileAt(c *container, m *member) error {
 		return err
 	}
 	f := Sniff(head)
-	if beginsProgram(f, head) && endsAsZip(s.at, s.size) {
-		f = Zip
+	f, err = s.format(f, beginsProgram(f, head))
+	if err != nil {
+		return err
 	}
 	content := w.content(e, &source{seq: io.NewSectionReader(s.at, 0, s.size)})
 	err = w.visit(w.budget.ctx, e, content)
@@ -105,37 +106,34 @@ func (w *walk) fileInOrder(c *container, m *member) error {
 	defer done()
 	head, _ := br.Peek(sniffLen)
 	f := Sniff(head)
-	var limit error
+	program := beginsProgram(f, head)
+	deep := w.tooDeep(c, e)
+	limit := deep
 	var inner *source
 	var shownContent io.Reader = br
-	if f.container() || beginsProgram(f, head) {
-		if f.container() {
-			limit = w.tooDeep(c, e)
+	if f.container() && deep == nil || program || namedPSPF(e.RawPath) {
+		held, more, err := newSpool(br, w.budget.limits.EntryBuffer, &w.budget.memory)
+		var broken *inputError
+		if errors.As(err, &broken) {
+			return err
 		}
-		if limit == nil {
-			held, more, err := newSpool(br, w.budget.limits.EntryBuffer, &w.budget.memory)
-			var broken *inputError
-			if errors.As(err, &broken) {
+		defer held.close()
+		replay := io.NewSectionReader(held, 0, held.size)
+		inner = &source{at: held, size: held.size, charged: true, seq: io.NewSectionReader(held, 0, held.size)}
+		switch {
+		case more:
+			shownContent = io.MultiReader(replay, br)
+			limit = &LimitError{Limit: "entry-buffer", Value: bytesOf(w.budget.limits.EntryBuffer), Path: e.FullPath()}
+			if namedPSPF(e.RawPath) && !f.container() {
+				f = PSPF // as it says of itself, so that the limit is told
+			}
+		case err != nil:
+			shownContent = io.MultiReader(replay, failing{err})
+			inner = &source{seq: io.MultiReader(inner.seq, failing{err}), charged: true}
+		default:
+			shownContent = replay
+			if f, err = inner.format(f, program); err != nil {
 				return err
-			}
-			defer held.close()
-			replay := io.NewSectionReader(held, 0, held.size)
-			inner = &source{at: held, size: held.size, charged: true, seq: io.NewSectionReader(held, 0, held.size)}
-			switch {
-			case more:
-				inner, shownContent = nil, io.MultiReader(replay, br)
-				limit = &LimitError{Limit: "entry-buffer", Value: bytesOf(w.budget.limits.EntryBuffer), Path: e.FullPath()}
-			case err != nil:
-				shownContent = io.MultiReader(replay, failing{err})
-				inner = &source{seq: io.MultiReader(inner.seq, failing{err}), charged: true}
-			default:
-				shownContent = replay
-			}
-			if !f.container() {
-				limit = nil
-				if inner != nil && inner.at != nil && endsAsZip(inner.at, inner.size) {
-					f = Zip
-				}
 			}
 		}
 	}
@@ -166,6 +164,20 @@ func (w *walk) fileInOrder(c *container, m *member) error {
 		return errCut
 	}
 	return nil
+}
+
+// format corrects f, told from the first bytes, by the last ones.
+func (s *source) format(f Format, program bool) (Format, error) {
+	packaged, err := IsPSPF(s.at, s.size)
+	switch {
+	case err != nil:
+		return f, asFault(err, "end of the file")
+	case packaged:
+		return PSPF, nil
+	case program && endsAsZip(s.at, s.size):
+		return Zip, nil
+	}
+	return f, nil
 }
 
 // beginsProgram says that bytes which are no container may have a zip behind

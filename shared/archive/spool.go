@@ -59,6 +59,25 @@ func newSpool(r io.Reader, limit int64, m *memory) (s *spool, more bool, err err
 	return s, false, err
 }
 
+// hold gives random access to all of s. The caller calls done.
+func (w *walk) hold(s *source, path string) (held *source, done func(), err error) {
+	if s.at != nil {
+		return s, func() {}, nil
+	}
+	limit := w.budget.limits.EntryBuffer
+	sp, more, err := newSpool(s.seq, limit, &w.budget.memory)
+	if err == nil && more {
+		err = &LimitError{Limit: "entry-buffer", Value: bytesOf(limit), Path: path}
+	}
+	if err != nil {
+		if sp != nil {
+			sp.close()
+		}
+		return nil, nil, err
+	}
+	return &source{at: sp, size: sp.size, seq: io.NewSectionReader(sp, 0, sp.size), charged: s.charged}, sp.close, nil
+}
+
 // toFile moves the spool to a file that has no name any more, so that nothing
 // is left behind however the process ends. It returns io.EOF at the end of r
 // and nil at the limit.

@@ -31,7 +31,7 @@ func Walk(ctx context.Context, src io.ReaderAt, size int64, name string, limits 
 
 // WalkStream is the same for input that can be read only once, from front to
 // back; a zip is then held within EntryBuffer, and is only recognised if it
-// begins as one.
+// begins as one, a PSPF package if name ends in .psp or .pspf.
 func WalkStream(ctx context.Context, src io.Reader, name string, limits Limits, visit Visitor) (*Report, error) {
 	in := &input{r: src}
 	w := newWalk(ctx, limits, visit, func() int64 { return in.n })
@@ -115,26 +115,7 @@ func newWalk(ctx context.Context, limits Limits, visit Visitor, input func() int
 }
 
 func (w *walk) run(s *source, name string) (*Report, error) {
-	head, err := s.head()
-	if err != nil && err != io.EOF {
-		err = w.fail(name, err)
-	} else {
-		format := Sniff(head)
-		if !format.container() && s.at != nil && endsAsZip(s.at, s.size) {
-			if format == Unknown {
-				w.report.Format = Zip
-			} else {
-				w.report.Format = format
-			}
-			format = Zip
-		} else {
-			w.report.Format = format
-		}
-		err = nil
-		if format.container() {
-			err = w.open(s, format, []string{name})
-		}
-	}
+	err := w.artifact(s, name)
 	w.report.Inflated = w.budget.inflated
 	var visitors *visitorError
 	if errors.As(err, &visitors) {
@@ -143,6 +124,40 @@ func (w *walk) run(s *source, name string) (*Report, error) {
 		err = nil
 	}
 	return w.report, err
+}
+
+func (w *walk) artifact(s *source, name string) error {
+	if s.at == nil && namedPSPF(name) {
+		held, done, err := w.hold(s, name)
+		if err != nil {
+			return w.fail(name, err)
+		}
+		defer done()
+		s = held
+	}
+	head, err := s.head()
+	if err != nil && err != io.EOF {
+		return w.fail(name, err)
+	}
+	format := Sniff(head)
+	w.report.Format = format
+	if s.at != nil {
+		packaged, err := IsPSPF(s.at, s.size)
+		switch {
+		case err != nil:
+			return w.fail(name, err)
+		case packaged:
+			format, w.report.Format = PSPF, PSPF
+		case !format.container() && endsAsZip(s.at, s.size):
+			if format = Zip; w.report.Format == Unknown {
+				w.report.Format = Zip
+			}
+		}
+	}
+	if !format.container() {
+		return nil
+	}
+	return w.open(s, format, []string{name})
 }
 
 // container is one that is being read.
@@ -162,6 +177,8 @@ func (w *walk) open(s *source, f Format, parents []string) error {
 		err = w.zip(c, s)
 	case f == RPM:
 		err = w.rpm(c, s)
+	case f == PSPF:
+		err = w.pspf(c, s)
 	case f.compressed():
 		err = w.compressed(c, s)
 	default:

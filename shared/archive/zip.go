@@ -24,19 +24,11 @@ const (
 // zip walks the central directory from front to back, holding one record at
 // a time: its size and count are the attacker's.
 func (w *walk) zip(c *container, s *source) error {
-	if s.at == nil {
-		held, more, err := newSpool(s.seq, w.budget.limits.EntryBuffer, &w.budget.memory)
-		if held != nil {
-			defer held.close()
-		}
-		if err != nil {
-			return err // without its end a zip has no directory
-		}
-		if more {
-			return &LimitError{Limit: "entry-buffer", Value: bytesOf(w.budget.limits.EntryBuffer), Path: c.path}
-		}
-		s = &source{at: held, size: held.size, charged: s.charged}
+	s, done, err := w.hold(s, c.path)
+	if err != nil {
+		return err // without its end a zip has no directory
 	}
+	defer done()
 	dir, err := findZipDirectory(s.at, s.size)
 	if err != nil {
 		return err

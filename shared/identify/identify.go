@@ -92,8 +92,10 @@ func Identify(ctx context.Context, r io.ReaderAt, size int64, filename string) (
 		}
 		id.MediaType = mediaType(id.Format, filename)
 	}()
-	if IsPSPF(r, size) {
-		return identifyPSPF(r, size), nil
+	if packaged, err := archive.IsPSPF(r, size); err != nil {
+		return Identity{Format: Unknown}, fmt.Errorf("read the end of %s: %w", filename, err)
+	} else if packaged {
+		return identifyPSPF(ctx, r, size, filename)
 	}
 	head := make([]byte, min(headSize, max(size, 0)))
 	n, err := r.ReadAt(head, 0)

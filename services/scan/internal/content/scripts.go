@@ -26,14 +26,11 @@ const maxManifest = 10 << 20
 
 // scripts notes what an item would run.
 func (f *findings) scripts(item unpack.Item, content io.Reader) error {
-	if content == nil {
+	if content == nil || item.Entry == nil {
 		return nil
 	}
-	if item.Entry == nil {
-		if f.format == "pspf" && item.Location == unpack.MetadataLocation {
-			return f.manifest(item.Location, content, pspfCommands)
-		}
-		return nil
+	if item.Entry.Format == archive.PSPF && item.Entry.Path == archive.PSPFMetadata {
+		return f.manifest(item.Location, content, pspfCommands)
 	}
 	if installed(item.Entry.Path) {
 		return f.manifest(item.Location, content, npmScripts)

@@ -128,10 +128,10 @@ func TestLocations(t *testing.T) {
 		"nested uncompressed": {"tar", tarOf(t, "in.zip", zipOf(t, zip.Store, "a", line)), []string{"in.zip!a:2 critical"}, event.Complete, ""},
 		"in tests":            {"npm", gz(t, tarOf(t, "package/test/a.env", line)), []string{"package/test/a.env:2 high"}, event.Complete, ""},
 		"before a zip":        {"unknown", stub + zipOf(t, zip.Deflate, "a", line), []string{":2 critical", "a:2 critical"}, event.Complete, ""},
-		"pspf":                {"pspf", pspfOf(t, stub, `{"env":"`+token+`"}`, 0x1001, gz(t, tarOf(t, "a", line)), gz(t, tarOf(t, "b", "x"))), []string{"launcher:2 critical", "metadata:1 critical", "slot0!a:2 critical"}, event.Complete, ""},
-		"pspf raw slot":       {"pspf", pspfOf(t, "x", "{}", 0, line, ""), []string{"slot0:2 critical"}, event.Complete, ""},
-		"pspf sealed slot":    {"pspf", pspfOf(t, "x", "{}", 0x30, line), []string{"slot0:2 critical"}, event.Partial, "operation 0x30"},
-		"pspf not as said":    {"pspf", pspfOf(t, "x", "{}", 0x10, line), []string{"slot0:2 critical"}, event.Partial, "not encoded so"},
+		"pspf":                {"pspf", pspfOf(t, stub, `{"slots":[{},{}],"env":"`+token+`"}`, 0x1001, gz(t, tarOf(t, "a", line)), gz(t, tarOf(t, "b", "x"))), []string{"launcher:2 critical", "metadata.json:1 critical", "slot0!a:2 critical"}, event.Complete, ""},
+		"pspf raw slot":       {"pspf", pspfOf(t, "x", `{"slots":[{},{}]}`, 0, line, ""), []string{"slot0:2 critical"}, event.Complete, ""},
+		"pspf sealed slot":    {"pspf", pspfOf(t, "x", `{"slots":[{}]}`, 0x30, line), []string{"slot0:2 critical"}, event.Partial, "operation 0x30"},
+		"pspf not as said":    {"pspf", pspfOf(t, "x", `{"slots":[{}]}`, 0x10, line), []string{"slot0:2 critical"}, event.Partial, "not encoded so"},
 		"pspf without end":    {"pspf", line, []string{":2 critical"}, event.Partial, "no trailer"},
 		"damaged":             {"npm", gz(t, tarOf(t, "a", line, "b", s.run(alnum, 50_000)))[:20_000], []string{"a:2 critical"}, event.Partial, "damaged"},
 	} {
@@ -159,7 +159,7 @@ func TestLocations(t *testing.T) {
 func TestLimitsAcrossParts(t *testing.T) {
 	s := newSamples(6)
 	slot := gz(t, tarOf(t, "a", strings.Repeat("text ", 20_000), "b", s.withCRC("ghp_")))
-	data := pspfOf(t, "x", "{}", 0x1001, slot, slot, slot, slot)
+	data := pspfOf(t, "x", `{"slots":[{},{},{},{}]}`, 0x1001, slot, slot, slot, slot)
 	if a := examine(t, "pspf", data, archive.Limits{}); a.Status != event.Complete || len(a.Findings) != 4 {
 		t.Fatalf("%s %s, %d findings", a.Status, a.Reason, len(a.Findings))
 	}
