@@ -24,9 +24,10 @@ func BlobKey(d digest.Digest) string { return "blobs/sha256/" + d.Hex() }
 func DocumentKey(d digest.Digest) string { return "documents/sha256/" + d.Hex() }
 
 // VerdictKey is where one file of a verdict's record is kept:
-// verdicts/sha256/<hex>/<run>/<name>, for the artifact with digest d.
+// verdicts/sha256/<hex>/<run>.<name>, for the artifact with digest d. Runs
+// have no folder of their own, as each new folder costs a Dir two more fsyncs.
 func VerdictKey(d digest.Digest, run, name string) string {
-	return "verdicts/sha256/" + d.Hex() + "/" + run + "/" + name
+	return "verdicts/sha256/" + d.Hex() + "/" + run + "." + name
 }
 
 // CheckKey returns ErrKey with the reason unless key is one: 1 to 512 bytes

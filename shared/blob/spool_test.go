@@ -82,7 +82,7 @@ func TestKeys(t *testing.T) {
 	for got, want := range map[string]string{
 		blob.BlobKey(d):     "blobs/sha256/" + d.Hex(),
 		blob.DocumentKey(d): "documents/sha256/" + d.Hex(),
-		blob.VerdictKey(d, "0190-run", "dsse.json"): "verdicts/sha256/" + d.Hex() + "/0190-run/dsse.json",
+		blob.VerdictKey(d, "0190-run", "dsse.json"): "verdicts/sha256/" + d.Hex() + "/0190-run.dsse.json",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -94,7 +94,7 @@ func TestKeys(t *testing.T) {
 	if err := blob.CheckKey(blob.VerdictKey("", "run", "name")); !errors.Is(err, blob.ErrKey) {
 		t.Errorf("the key of no digest: %v, want ErrKey", err)
 	}
-	if err := blob.CheckKey(blob.VerdictKey(d, "..", "name")); !errors.Is(err, blob.ErrKey) {
+	if err := blob.CheckKey(blob.VerdictKey(d, "../..", "name")); !errors.Is(err, blob.ErrKey) {
 		t.Errorf("a run that climbs: %v, want ErrKey", err)
 	}
 }

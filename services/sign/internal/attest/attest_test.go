@@ -86,7 +86,7 @@ func attested(t testing.TB, key crypto.Signer, d event.Decision) (*event.Verdict
 		doc := verdict.Documents[i]
 		want := event.Document{
 			Name: f.Name, MediaType: f.MediaType, Digest: digest.Of(f.Data), Size: int64(len(f.Data)),
-			Key: "verdicts/sha256/" + d.Artifact.Digest.Hex() + "/" + d.Run + "/" + f.Name,
+			Key: "verdicts/sha256/" + d.Artifact.Digest.Hex() + "/" + d.Run + "." + f.Name,
 		}
 		if doc != want {
 			t.Errorf("document %+v, want %+v", doc, want)
