@@ -34,11 +34,17 @@ type record struct {
 	excused int    // deliveries up to this one do not count
 	stored  int    // what EXCUSED knows of it
 	last    string // why the last counted delivery failed
+	buried  bool   // its dead letter is stored
 }
 
 // count tells which attempt the delivery is, and what is known of the last.
 func (a *attempts) count(ctx context.Context, seq uint64, delivery int) (attempt int, last string, err error) {
 	r := a.recall(seq)
+	if r.excused >= delivery {
+		// The consumer was made anew and counts from 1 again.
+		r.excused, r.stored = 0, 0
+		a.keep(seq, r)
+	}
 	if delivery-r.excused >= a.most {
 		stored, err := a.load(ctx, seq)
 		if err != nil {
@@ -74,6 +80,15 @@ func (a *attempts) excuse(ctx context.Context, seq uint64, delivery int) {
 func (a *attempts) blame(seq uint64, reason string) {
 	r := a.recall(seq)
 	r.last = reason
+	a.keep(seq, r)
+}
+
+// bury notes that the message's dead letter is stored, so that it is not
+// stored again and again while GaveUp fails: the stream tells duplicates only
+// for a few minutes.
+func (a *attempts) bury(seq uint64) {
+	r := a.recall(seq)
+	r.buried = true
 	a.keep(seq, r)
 }
 

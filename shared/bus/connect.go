@@ -32,7 +32,7 @@ type Config struct {
 	Password config.Secret `env:"ASSIZE_NATS_PASSWORD" help:"password of ASSIZE_NATS_USER"`
 	Inbox    string        `env:"ASSIZE_NATS_INBOX" help:"prefix of our reply subjects, where permissions fix one (default _INBOX)"`
 	Wait     bool          `env:"ASSIZE_NATS_WAIT, default=false" help:"do not start before NATS can be reached"`
-	Replicas int           `env:"ASSIZE_NATS_REPLICAS, default=1" help:"copies of every stream: 1, 3 or 5"`
+	Replicas int           `env:"ASSIZE_NATS_REPLICAS, default=0" help:"copies of every stream: 1, 3 or 5; 0 keeps what they have, 1 for new ones"`
 	MaxBytes int64         `env:"ASSIZE_NATS_MAX_BYTES, default=0" help:"bytes all streams together may take; 0 keeps what they have, 9 GiB for new ones"`
 }
 
@@ -60,9 +60,9 @@ const (
 	drainTime  = 2 * time.Second
 )
 
-// Connect makes a connection that then survives every outage. It returns at
-// once, connected or not, unless cfg.Wait: then when connected or when ctx
-// ends. The name is what operators see at the server.
+// Connect makes a connection that then survives every outage. It returns
+// after one try at each address, connected or not, unless cfg.Wait: then when
+// connected or when ctx ends. The name is what operators see at the server.
 func Connect(ctx context.Context, cfg Config, name string) (*Bus, error) {
 	opts, err := cfg.options()
 	if err != nil {
@@ -116,12 +116,14 @@ func connect(ctx context.Context, url string, cfg Config, name string, wait bool
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectJitter(500*time.Millisecond, time.Second),
-		nats.IgnoreAuthErrorAbort(), // credentials may be put right while we run
+		// Credentials may be put right while we run: at the server, or in
+		// cfg's files, of which only the key of NKey stays as it was.
+		nats.IgnoreAuthErrorAbort(),
 		// Nothing is sent behind the back of a caller who was told it failed.
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
-		nats.ConnectHandler(func(*nats.Conn) { up <- struct{}{} }),
+		nats.ConnectHandler(func(*nats.Conn) { b.loggedIn(); up <- struct{}{} }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				b.log.Warn("NATS connection lost; reconnecting", "error", err)

@@ -219,6 +219,8 @@ func (w *worker) run(m *Message) (err error) {
 func (w *worker) done(msg jetstream.Msg, m *Message) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.work), settleTimeout)
 	defer cancel()
+	ctx, end := w.bus.session(ctx)
+	defer end()
 	if err := msg.DoubleAck(ctx); err != nil {
 		w.log.Warn("handled, but not acknowledged for sure; it may come again", "event", m.Event.ID, "error", err)
 	}

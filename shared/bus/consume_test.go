@@ -271,6 +271,50 @@ func TestConsumerDeletionIsMended(t *testing.T) {
 	}
 }
 
+// While GaveUp fails, for longer than the stream knows duplicates, the one
+// dead letter stays the only one.
+func TestOneDeadLetterHoweverOftenGaveUpFails(t *testing.T) {
+	t.Parallel()
+	b := bustest.Bus(t)
+	s, err := b.JetStream().Stream(t.Context(), bus.Dead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.CachedInfo().Config
+	cfg.Duplicates = 100 * time.Millisecond
+	if _, err := b.JetStream().UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, upload("1"))
+	begin := time.Now()
+	consume(t, b, bus.Consumer{Service: "ingest", Durable: bus.DurableIngest,
+		Backoff: func(int) time.Duration { return 150 * time.Millisecond },
+		Handle:  func(context.Context, *bus.Message) error { return bus.Permanent(errSome) },
+		GaveUp: func(context.Context, *bus.Message, error) error {
+			if time.Since(begin) < time.Second {
+				return errSome
+			}
+			return nil
+		}})
+	bustest.Eventually(t, "end", func() bool { return settled(t, b, bus.Uploads, bus.DurableIngest) })
+	if letters := deadLetters(t, b); len(letters) != 1 {
+		t.Errorf("%d dead letters", len(letters))
+	}
+}
+
+// Of a message that two durables of one service give up on, both reasons are
+// kept.
+func TestEveryDurableHasItsOwnDeadLetter(t *testing.T) {
+	t.Parallel()
+	b := bustest.Bus(t)
+	publish(t, b, artifact(event.NewRun(), event.LaneNew))
+	for _, kind := range []event.Kind{event.KindSecrets, event.KindContent} {
+		consume(t, b, bus.Consumer{Service: "scan", Durable: bus.DurableFor(kind, event.LaneNew),
+			Handle: func(context.Context, *bus.Message) error { return bus.Permanent(fmt.Errorf("no %s", kind)) }})
+	}
+	bustest.Eventually(t, "two letters", func() bool { return len(deadLetters(t, b)) == 2 })
+}
+
 func TestConsumeRefusesHalfAConsumer(t *testing.T) {
 	t.Parallel()
 	b := bustest.Connect(t, bustest.Server(t))

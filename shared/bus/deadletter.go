@@ -19,8 +19,8 @@ import (
 // Bounds of what is kept of a message that broke the contract.
 const (
 	maxBroken  = 128 << 10 // bytes of data
-	maxHeaders = 64
-	maxReason  = 200 // bytes of reason the server is told
+	maxHeaders = 64 << 10  // bytes of headers, as JSON
+	maxReason  = 200       // bytes of reason the server is told
 )
 
 // giveUp stores the message with the reason as a dead letter, lets the
@@ -28,7 +28,9 @@ const (
 // on the way is done again later.
 func (w *worker) giveUp(msg jetstream.Msg, m *Message, reason error) {
 	log := w.log.With("stream", m.Stream, "sequence", m.Sequence, "attempts", m.Attempt, "reason", reason)
-	if err := w.bury(m, reason); err != nil {
+	if w.attempts.recall(m.Sequence).buried {
+		log.Debug("it is a dead letter already; what is left is to say so")
+	} else if err := w.bury(m, reason); err != nil {
 		log.Error("giving up on a message failed; will try again", "error", err)
 		w.nak(msg, m, w.Backoff(m.Attempt))
 		return
@@ -59,20 +61,23 @@ func (w *worker) sayGaveUp(m *Message, reason error) (err error) {
 }
 
 func (w *worker) bury(m *Message, reason error) error {
-	e, err := deadLetter(w.Service, m, reason, time.Now())
+	e, err := deadLetter(w.Service, w.Durable, m, reason, time.Now())
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(traceContext.Extract(w.work, carrier(m.Header)), publishTimeout)
 	defer cancel()
-	_, err = w.bus.Publish(ctx, e)
+	if _, err = w.bus.Publish(ctx, e); err == nil {
+		w.attempts.bury(m.Sequence)
+	}
 	return err
 }
 
 // deadLetter wraps the message. An event of the contract is kept whole, so
 // the letter may be larger than event.MaxData, though never than the stream
-// takes.
-func deadLetter(service string, m *Message, reason error, at time.Time) (*event.Event, error) {
+// takes. Its id names the durable too: a service may give up on one message
+// for several reasons, one per durable, and each is to be known.
+func deadLetter(service, durable string, m *Message, reason error, at time.Time) (*event.Event, error) {
 	letter := &event.DeadLetter{
 		Service: service, Reason: oneLine(reason.Error(), event.MaxName), Attempts: m.Attempt,
 		Stream: m.Stream, Sequence: m.Sequence, Original: oneLine(m.Subject, event.MaxName),
@@ -81,13 +86,21 @@ func deadLetter(service string, m *Message, reason error, at time.Time) (*event.
 	if m.Invalid != nil && len(letter.Data) > maxBroken {
 		letter.Data = letter.Data[:maxBroken]
 	}
+	room := maxHeaders
 	for _, name := range slices.Sorted(maps.Keys(m.Header)) {
-		if len(letter.Headers) == maxHeaders {
+		v := m.Header[name]
+		if len(v) == 0 || len(name) > event.MaxName {
+			continue
+		}
+		value := oneLine(v[0], event.MaxName)
+		size, err := json.Marshal(map[string]string{name: value})
+		if err != nil {
+			return nil, fmt.Errorf("dead letter: %w", err)
+		}
+		if room -= len(size); room < 0 {
 			break
 		}
-		if v := m.Header[name]; len(v) > 0 && len(name) <= event.MaxName {
-			letter.Headers[name] = oneLine(v[0], event.MaxName)
-		}
+		letter.Headers[name] = value
 	}
 	if err := letter.Validate(); err != nil {
 		return nil, fmt.Errorf("dead letter: %w", err)
@@ -96,7 +109,7 @@ func deadLetter(service string, m *Message, reason error, at time.Time) (*event.
 	if err != nil {
 		return nil, fmt.Errorf("dead letter: %w", err)
 	}
-	return &event.Event{ID: letter.Identity(), Source: "assize/" + service, Type: letter.EventType(),
+	return &event.Event{ID: letter.Identity() + "/" + event.Token(durable), Source: "assize/" + service, Type: letter.EventType(),
 		Time: at.UTC(), Subject: letter.Subject(), Data: data}, nil
 }
 

@@ -34,12 +34,12 @@ func (b *Bus) follow(ctx context.Context, cfg jetstream.ConsumerConfig, stream s
 	cfg.DeliverPolicy = jetstream.DeliverByStartSequencePolicy
 	f := &follower{bus: b, stream: stream, next: max(from, 1), fn: fn}
 	for try := 1; ctx.Err() == nil; try++ {
-		before := f.next
+		f.works = false
 		err := f.read(ctx, cfg)
 		if f.err != nil || ctx.Err() != nil {
 			return f.err
 		}
-		if f.next > before {
+		if f.works {
 			try = 1
 		}
 		if try == 1 {
@@ -57,6 +57,7 @@ type follower struct {
 	bus    *Bus
 	stream string
 	next   uint64 // stream sequence to go on from
+	works  bool   // the consumer has served a batch, be it empty
 	fn     func(*Message) error
 	err    error // of fn
 }
@@ -77,6 +78,7 @@ func (f *follower) read(ctx context.Context, cfg jetstream.ConsumerConfig) error
 			return err
 		}
 		delivered += n
+		f.works = true
 	}
 }
 
@@ -99,7 +101,7 @@ func (f *follower) batch(ctx context.Context, cons jetstream.Consumer, delivered
 		if f.err = f.fn(m); f.err != nil {
 			return n, f.err
 		}
-		f.next = m.Sequence + 1
+		f.next, f.works = m.Sequence+1, true
 		if ctx.Err() != nil {
 			return n, ctx.Err()
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -101,31 +102,26 @@ func (b *Bus) Lag(ctx context.Context) ([]Lag, error) {
 			return list, err
 		}
 		for _, c := range infos {
-			list = append(list, Lag{Stream: want.Name, Durable: c.Name, Pending: c.NumPending,
-				InFlight: c.NumAckPending, Redelivered: c.NumRedelivered})
+			if c.Config.Durable != "" {
+				list = append(list, Lag{Stream: want.Name, Durable: c.Name, Pending: c.NumPending,
+					InFlight: c.NumAckPending, Redelivered: c.NumRedelivered})
+			}
 		}
 	}
 	return list, nil
 }
 
-// consumers lists the durables of a stream, ours and other people's.
+// consumers lists the consumers of a stream, followers included.
 func (b *Bus) consumers(ctx context.Context, s jetstream.Stream) ([]*jetstream.ConsumerInfo, error) {
 	var infos []*jetstream.ConsumerInfo
 	list := s.ListConsumers(ctx)
 	for c := range list.Info() {
-		if c.Config.Durable != "" {
-			infos = append(infos, c)
-		}
+		infos = append(infos, c)
 	}
 	if err := list.Err(); err != nil {
 		return nil, b.explain("listing the consumers of "+s.CachedInfo().Config.Name, err)
 	}
-	slices.SortFunc(infos, func(a, b *jetstream.ConsumerInfo) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(infos, func(a, b *jetstream.ConsumerInfo) int { return strings.Compare(a.Name, b.Name) })
 	return infos, nil
 }
 

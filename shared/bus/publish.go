@@ -63,7 +63,10 @@ func (b *Bus) Publish(ctx context.Context, e *event.Event, opts ...PublishOption
 	}
 	ack, err = b.publish(ctx, msg, settings)
 	if err == nil && p.once && ack.Duplicate {
-		err = ErrExists
+		// Message ids are unique in the stream only by custom: this one may
+		// have been used up on another subject. The subject itself decides.
+		msg.Header.Del(jetstream.MsgIDHeader)
+		ack, err = b.publish(ctx, msg, settings[1:])
 	}
 	if err != nil {
 		return ack, fmt.Errorf("publishing %s on %s: %w", e.ID, e.Subject, err)
@@ -117,9 +120,12 @@ func publishError(err error) error {
 		return Unavailable(err) // time-out, no responders, not connected
 	}
 	switch {
-	case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence,
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+	case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
 		return as(ErrExists, err)
+	case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant, api.ErrorCode == codeDuplicateInProcess:
+		// A cluster is about to store somebody's message, or an earlier try
+		// of ours, and may yet fail to. Nothing exists before it has.
+		return Unavailable(err)
 	case api.ErrorCode == codeStoreFailed && (strings.Contains(api.Description, "maximum bytes exceeded") ||
 		strings.Contains(api.Description, "maximum messages exceeded")), api.ErrorCode == codeStorageExceeded:
 		return as(ErrFull, Unavailable(err))
@@ -133,6 +139,8 @@ func publishError(err error) error {
 const (
 	codeStorageExceeded = 10047 // the account's or server's store
 	codeStoreFailed     = 10077 // the description says why
+
+	codeDuplicateInProcess = 10158
 )
 
 // backoff is how long to wait after try number n, counted from 1: a random

@@ -144,6 +144,28 @@ func TestPublishEndsWithoutDeadline(t *testing.T) {
 	bustest.Eventually(t, "ready again", func() bool { return b.Ready(t.Context()) == nil })
 }
 
+// Somebody may have used a fact's message id up on another subject, to have
+// it taken for a duplicate; the fact is stored all the same.
+func TestOnceIsNotFooledByASpentMessageID(t *testing.T) {
+	t.Parallel()
+	b := bustest.Bus(t)
+	e := say(t, decision(event.NewRun()))
+	spent := nats.NewMsg("assize.evidence.theirs.x.y")
+	spent.Header.Set(jetstream.MsgIDHeader, e.ID)
+	if _, err := b.JetStream().PublishMsg(t.Context(), spent); err != nil {
+		t.Fatal(err)
+	}
+	if ack, err := b.Publish(t.Context(), e, bus.Once()); err != nil || ack.Duplicate || ack.Sequence != 2 {
+		t.Fatalf("%+v, %v", ack, err)
+	}
+	if _, err := b.Publish(t.Context(), e, bus.Once()); !errors.Is(err, bus.ErrExists) {
+		t.Errorf("%v, want ErrExists", err)
+	}
+	if m, err := b.Last(t.Context(), e.Subject); err != nil || m.Event.ID != e.ID {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 // A full stream refuses and says so, keeps all it has, and takes more once
 // it was trimmed.
 func TestFullStreamPushesBackAndLosesNothing(t *testing.T) {

@@ -33,10 +33,20 @@ type which struct {
 	Next     string `json:"next_by_subj,omitempty"`
 }
 
+func (w which) String() string {
+	switch {
+	case w.Last != "":
+		return "the last message on " + w.Last
+	case w.Next != "":
+		return fmt.Sprintf("the first message on %s from %d on", w.Next, w.Sequence)
+	}
+	return fmt.Sprintf("message %d", w.Sequence)
+}
+
 // get asks the leader for one message. The client library's own call asks
 // for more rights, and any replica if the stream was told to allow it.
 func (b *Bus) get(ctx context.Context, stream string, w which) (*Message, error) {
-	doing := fmt.Sprintf("reading %+v of %s", w, stream)
+	doing := fmt.Sprintf("reading %s of %s", w, stream)
 	ask, err := json.Marshal(w)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)

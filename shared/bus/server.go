@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 
 	"assize.dev/shared/config"
 )
@@ -53,7 +55,8 @@ type ServerOptions struct {
 	CA   string `env:"ASSIZE_NATS_SERVER_CA" help:"PEM file with the authority that must have signed the clients' certificates"`
 	// ConfigFile is a NATS configuration, for accounts, permissions and
 	// clusters. Where it disagrees with what is promised here, it loses.
-	// In-process connections then need its credentials and are not offered.
+	// It alone says who may connect, so it excludes Token and NKeys, and
+	// in-process connections are not offered. Listen must be given.
 	ConfigFile string `env:"ASSIZE_NATS_SERVER_CONFIG" help:"NATS configuration file with accounts, permissions and cluster"`
 
 	Log *slog.Logger `env:", noinit"` // nil: slog.Default()
@@ -160,7 +163,7 @@ func (s *Server) serverOptions(opts ServerOptions) (*server.Options, error) {
 		so.TLS, so.TLSConfig, so.TLSVerify = true, conf, opts.CA != ""
 	}
 	if opts.ConfigFile != "" {
-		return so, nil
+		return so, configured(opts, so)
 	}
 	s.inside = rand.Text()
 	so.Users = []*server.User{{Username: insideUser, Password: s.inside}}
@@ -168,16 +171,40 @@ func (s *Server) serverOptions(opts ServerOptions) (*server.Options, error) {
 		so.Users = append(so.Users, &server.User{Username: "assize", Password: opts.Token.Reveal()})
 	}
 	for _, key := range opts.NKeys {
+		if !nkeys.IsValidPublicUserKey(key) { // the server would not mind, and let nobody in
+			return nil, fmt.Errorf("%q is no public user key", key)
+		}
 		so.Nkeys = append(so.Nkeys, &server.NkeyUser{Nkey: key})
 	}
 	if opts.Listen != "" && opts.Token == "" && len(opts.NKeys) == 0 {
-		if ip := net.ParseIP(so.Host); ip == nil || !ip.IsLoopback() {
+		if !loopback(so.Host) {
 			return nil, fmt.Errorf("listening on %s without a token, keys or a configuration file would let anyone in", opts.Listen)
 		}
 		so.Users = append(so.Users, &server.User{Username: "anyone"})
 		so.NoAuthUser = "anyone"
 	}
 	return so, nil
+}
+
+// configured checks what came from a configuration file.
+func configured(opts ServerOptions, so *server.Options) error {
+	anyone := so.Username == "" && so.Authorization == "" && so.AuthCallout == nil &&
+		len(so.Users)+len(so.Nkeys)+len(so.TrustedOperators)+len(so.TrustedKeys) == 0 &&
+		(so.TLSConfig == nil || so.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert)
+	switch {
+	case opts.Token != "" || len(opts.NKeys) > 0:
+		return fmt.Errorf("%s says who may connect: put the token and keys there", opts.ConfigFile)
+	case opts.Listen == "":
+		return fmt.Errorf("nobody could connect: %s asks for an address to listen at", opts.ConfigFile)
+	case anyone && !loopback(so.Host):
+		return fmt.Errorf("listening on %s would let anyone in: %s names no users", opts.Listen, opts.ConfigFile)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
 }
 
 func splitListen(listen string) (string, int, error) {

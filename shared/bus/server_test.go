@@ -62,14 +62,20 @@ func TestStoreIsLocked(t *testing.T) {
 
 func TestServerRefusesWhatItCannotKeep(t *testing.T) {
 	t.Parallel()
+	users := write(t, "nats.conf", "authorization { users = [ { user: u, password: p } ] }\n")
 	for name, o := range map[string]bus.ServerOptions{
 		"no directory":      {},
 		"more than fits":    {Dir: t.TempDir(), MaxStore: 1 << 60},
 		"negative":          {Dir: t.TempDir(), MaxStore: -1},
 		"open to the world": {Dir: t.TempDir(), MaxStore: bustest.MaxStore, Listen: "0.0.0.0:0"},
+		"not a key":         {Dir: t.TempDir(), MaxStore: bustest.MaxStore, Listen: "127.0.0.1:0", NKeys: []string{"U"}},
+		"file for nobody":   {Dir: t.TempDir(), MaxStore: bustest.MaxStore, ConfigFile: users},
+		"file and token":    {Dir: t.TempDir(), MaxStore: bustest.MaxStore, ConfigFile: users, Listen: "127.0.0.1:0", Token: "t"},
+		"file and key":      {Dir: t.TempDir(), MaxStore: bustest.MaxStore, ConfigFile: users, Listen: "127.0.0.1:0", NKeys: []string{"U"}},
+		"file for anyone":   {Dir: t.TempDir(), MaxStore: bustest.MaxStore, ConfigFile: write(t, "nats.conf", "debug: false\n"), Listen: "0.0.0.0:0"},
 		"bad address":       {Dir: t.TempDir(), MaxStore: bustest.MaxStore, Listen: "localhost"},
 		"bad port":          {Dir: t.TempDir(), MaxStore: bustest.MaxStore, Listen: "127.0.0.1:99999"},
-		"no such file":      {Dir: t.TempDir(), MaxStore: bustest.MaxStore, ConfigFile: "/nonexistent"},
+		"no such file":      {Dir: t.TempDir(), MaxStore: bustest.MaxStore, Listen: "127.0.0.1:0", ConfigFile: "/nonexistent"},
 		"no certificate":    {Dir: t.TempDir(), MaxStore: bustest.MaxStore, Listen: "127.0.0.1:0", CA: "/nonexistent"},
 	} {
 		o.Log = slog.New(slog.DiscardHandler)

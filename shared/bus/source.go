@@ -36,22 +36,29 @@ type source struct {
 // before it gives the message to somebody else; nil when ctx ends, unless one
 // came just then.
 func (s *source) next(ctx context.Context) (jetstream.Msg, time.Duration) {
-	for {
-		cons := s.consumer(ctx)
-		if cons == nil {
-			return nil, 0
+	for try := 1; ctx.Err() == nil; try++ {
+		cons, err := s.consumer(ctx)
+		if err == nil {
+			var msg jetstream.Msg
+			if msg, err = s.pull(ctx, cons); msg != nil {
+				s.works()
+				return msg, patience(cons.CachedInfo().Config)
+			}
 		}
-		msg, err := s.pull(ctx, cons)
-		if msg != nil {
-			return msg, patience(cons.CachedInfo().Config)
+		if err == nil {
+			s.works()
+			try = 0
+			continue
 		}
-		if ctx.Err() != nil {
-			return nil, 0
-		}
-		if err != nil {
+		if ctx.Err() == nil {
 			s.lost(cons, err)
 		}
+		select {
+		case <-time.After(backoff(try, 200*time.Millisecond, 5*time.Second)):
+		case <-ctx.Done():
+		}
 	}
+	return nil, 0
 }
 
 // pull asks for exactly one message, as one that waits in a client's buffer
@@ -78,57 +85,43 @@ func patience(c jetstream.ConsumerConfig) time.Duration {
 	return slices.Min(append([]time.Duration{c.AckWait}, c.BackOff...))
 }
 
+// lost notes an outage, and logs its begin: cons, if there was one, is to be
+// looked up again.
 func (s *source) lost(cons jetstream.Consumer, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cons == cons {
 		s.cons = nil
-		s.complain(err)
+	}
+	if !s.down {
+		s.down = true
+		s.bus.log.Warn("no messages can be had; trying until they can", "stream", s.stream, "durable", s.durable, "error", err)
 	}
 }
 
-// complain logs the begin of an outage. The mutex is held.
-func (s *source) complain(err error) {
-	if s.down {
-		return
-	}
-	s.down = true
-	s.bus.log.Warn("no messages can be had; trying until they can", "stream", s.stream, "durable", s.durable, "error", err)
-}
-
-// consumer waits until there is one or ctx ends.
-func (s *source) consumer(ctx context.Context) jetstream.Consumer {
-	for try := 1; ; try++ {
-		if cons := s.current(ctx); cons != nil {
-			return cons
-		}
-		select {
-		case <-time.After(backoff(try, 200*time.Millisecond, 5*time.Second)):
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-func (s *source) current(ctx context.Context) jetstream.Consumer {
+// works ends an outage: the server has served a pull.
+func (s *source) works() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cons != nil || ctx.Err() != nil {
-		return s.cons
-	}
-	cons, err := s.look(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.complain(err)
-		}
-		return nil
-	}
-	s.cons = cons
 	if s.down {
 		s.down = false
 		s.bus.log.Info("messages can be had again", "stream", s.stream, "durable", s.durable)
 	}
-	return cons
+}
+
+// consumer is the one last looked up, or found now, by one worker for all.
+func (s *source) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cons != nil {
+		return s.cons, nil
+	}
+	cons, err := s.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.cons = cons
+	return cons, nil
 }
 
 // look finds the consumer, and makes it anew if it is one of ours. It then
@@ -148,6 +141,6 @@ func (s *source) look(ctx context.Context) (jetstream.Consumer, error) {
 		return nil, fmt.Errorf("consumer %s of %s does not exist", s.durable, s.stream)
 	}
 	s.bus.log.Warn("the consumer is gone; making it anew: all that is still on the stream is handled again", "stream", s.stream, "durable", s.durable)
-	cons, err = s.bus.js.CreateOrUpdateConsumer(ctx, s.stream, want.ConsumerConfig)
+	cons, err = s.bus.js.CreateConsumer(ctx, s.stream, want.ConsumerConfig) // never changes somebody else's
 	return cons, s.bus.explain("making the consumer anew", err)
 }

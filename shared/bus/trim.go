@@ -116,7 +116,7 @@ func (b *Bus) floor(ctx context.Context, stream string, u *Undecided) (uint64, e
 	if state.Msgs == 0 {
 		return floor, nil
 	}
-	infos, err := b.consumers(ctx, s)
+	infos, err := b.durablesOf(ctx, s)
 	if err != nil {
 		return 0, err
 	}
@@ -148,6 +148,29 @@ func (b *Bus) floor(ctx context.Context, stream string, u *Undecided) (uint64, e
 		return 0, fmt.Errorf("verdicts not yet on %s: %w", Verdicts, err)
 	}
 	return min(floor, seq), nil
+}
+
+// durablesOf lists the durables of a stream, ours and other people's, all or
+// none: a cluster leaves out of its list those of which it gets no answer.
+func (b *Bus) durablesOf(ctx context.Context, s jetstream.Stream) ([]*jetstream.ConsumerInfo, error) {
+	var names []string
+	list := s.ConsumerNames(ctx)
+	for name := range list.Name() {
+		names = append(names, name)
+	}
+	if err := list.Err(); err != nil {
+		return nil, b.explain("naming the consumers of "+s.CachedInfo().Config.Name, err)
+	}
+	infos, err := b.consumers(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(infos, func(c *jetstream.ConsumerInfo) bool { return c.Name == name }) {
+			return nil, fmt.Errorf("the server tells nothing of consumer %s of %s", name, s.CachedInfo().Config.Name)
+		}
+	}
+	return slices.DeleteFunc(infos, func(c *jetstream.ConsumerInfo) bool { return c.Config.Durable == "" }), nil
 }
 
 // needs is the first message below floor that a consumer has not finished.
@@ -199,6 +222,11 @@ func (b *Bus) uncopied(ctx context.Context, floor uint64) (uint64, error) {
 	case err == nil:
 		if copied, err = sourceSequence(m); err != nil {
 			return 0, err
+		}
+		if _, last, err := b.Sequences(ctx, Events); err != nil {
+			return 0, err
+		} else if copied > last {
+			return 0, fmt.Errorf("%s has copied up to %d of %s, which ends at %d and so was made anew: provision %s anew too", Verdicts, copied, Events, last, Verdicts)
 		}
 	case !errors.Is(err, ErrNotFound):
 		return 0, err

@@ -249,6 +249,23 @@ func TestFloorNeedsEveryDurable(t *testing.T) {
 	}
 }
 
+// VERDICTS remembers where in EVENTS it was. If EVENTS was made anew, that
+// says nothing about the verdicts there now.
+func TestFloorIsUnknownAfterEventsWasMadeAnew(t *testing.T) {
+	t.Parallel()
+	b := bustest.Bus(t)
+	wholeRun(t, b)
+	if err := b.JetStream().DeleteStream(t.Context(), bus.Events); err != nil {
+		t.Fatal(err)
+	}
+	bustest.Provision(t, b)
+	publish(t, b, verdict(event.NewRun()))
+	swallow(t, b, bus.Events)
+	if f, err := b.Floor(t.Context(), bus.Events); err == nil || !strings.Contains(err.Error(), "made anew") {
+		t.Errorf("floor %d, %v", f, err)
+	}
+}
+
 func TestTrimRefusesToSkipSequences(t *testing.T) {
 	t.Parallel()
 	b := bustest.Bus(t)

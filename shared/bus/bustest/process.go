@@ -14,14 +14,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sethvargo/go-envconfig"
+
 	"assize.dev/shared/bus"
+	"assize.dev/shared/config"
 )
 
 const (
-	childEnv  = "ASSIZE_BUSTEST_CHILD"
-	dirEnv    = "ASSIZE_BUSTEST_DIR"
-	listenEnv = "ASSIZE_BUSTEST_LISTEN"
-	server    = "nats-server"
+	childEnv = "ASSIZE_BUSTEST_CHILD"
+	// prefix keeps a server's settings apart from those of the tests' own
+	// environment.
+	prefix = "BUSTEST_"
+	server = "nats-server"
 )
 
 // Main runs the tests, or, in a process that Process or Child started, what
@@ -56,8 +60,12 @@ func Main(m *testing.M, children map[string]func() error) int {
 }
 
 func serve() error {
-	s, err := bus.StartServer(bus.ServerOptions{Dir: os.Getenv(dirEnv), Listen: os.Getenv(listenEnv),
-		MaxStore: MaxStore, Log: slog.New(slog.DiscardHandler)})
+	opts := bus.ServerOptions{Log: slog.New(slog.DiscardHandler)}
+	if err := config.Load(context.Background(), envconfig.PrefixLookuper(prefix, envconfig.OsLookuper()), &opts); err != nil {
+		return err
+	}
+	opts.MaxStore = MaxStore
+	s, err := bus.StartServer(opts)
 	if err != nil {
 		return err
 	}
@@ -72,22 +80,31 @@ type Process struct {
 	child *exec.Cmd
 	dir   string
 	addr  string
+	env   []string
 }
 
-// NewProcess starts one; TestMain must call Main. It ends with the test.
-func NewProcess(t testing.TB) *Process {
+// NewProcess starts one; TestMain must call Main. It ends with the test. The
+// settings are environment variables of bus.ServerOptions, "NAME=value".
+func NewProcess(t testing.TB, settings ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, dir: t.TempDir(), addr: FreeAddress(t)}
+	for _, s := range append(settings, "ASSIZE_NATS_DIR="+p.dir, "ASSIZE_NATS_LISTEN="+p.addr) {
+		p.env = append(p.env, prefix+s)
+	}
+	p.Start()
+	t.Cleanup(p.Kill)
+	return p
+}
+
+// FreeAddress is a loopback address at which nobody listens now.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{t: t, dir: t.TempDir(), addr: l.Addr().String()}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p.Start()
-	t.Cleanup(p.Kill)
-	return p
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // URL is where to connect, the same after every start.
@@ -116,7 +133,7 @@ func (p *Process) Connect() *bus.Bus {
 func (p *Process) Start() {
 	p.t.Helper()
 	var out *bufio.Reader
-	p.child, out = Child(p.t, server, dirEnv+"="+p.dir, listenEnv+"="+p.addr)
+	p.child, out = Child(p.t, server, p.env...)
 	line, err := out.ReadString('\n')
 	if err != nil {
 		p.t.Fatalf("NATS server process: %v: %s", err, line)
