@@ -3,11 +3,9 @@
 package sign
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"assize.dev/services/sign/internal/attest"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
-	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 	"assize.dev/shared/evidence"
 )
@@ -114,39 +111,9 @@ func (s *Service) attest(ctx context.Context, m *bus.Message) error {
 	return nil
 }
 
-// keep stores a file where the document says. Something else may be there:
-// we, with another key or version, fell before the verdict was published.
-// Then the file goes beside it, under its own digest.
-func (s *Service) keep(ctx context.Context, doc *event.Document, data []byte) error {
-	taken, err := s.create(ctx, doc.Key, data)
-	if err != nil || !taken {
-		return err
-	}
-	doc.Key += "." + doc.Digest.Hex()[:16]
-	if taken, err = s.create(ctx, doc.Key, data); taken {
-		return fmt.Errorf("storing %s: the key holds something else", doc.Key)
-	}
+// keep stores a file where the document says, or beside what an earlier one
+// of us, with another key or version, left there before it fell.
+func (s *Service) keep(ctx context.Context, doc *event.Document, data []byte) (err error) {
+	doc.Key, err = blob.Keep(ctx, s.store, doc.Key, data)
 	return err
-}
-
-// create stores data under key. That the same is there already is fine;
-// taken says that something else is.
-func (s *Service) create(ctx context.Context, key string, data []byte) (taken bool, err error) {
-	err = s.store.Create(ctx, key, bytes.NewReader(data), int64(len(data)))
-	if !errors.Is(err, blob.ErrExists) {
-		if err != nil {
-			return false, fmt.Errorf("storing %s: %w", key, err)
-		}
-		return false, nil
-	}
-	object, err := s.store.Open(ctx, key)
-	if err != nil {
-		return false, fmt.Errorf("comparing with the stored %s: %w", key, err)
-	}
-	defer object.Close()
-	stored, err := io.ReadAll(io.LimitReader(object, int64(len(data))+1))
-	if err != nil {
-		return false, fmt.Errorf("comparing with the stored %s: %w", key, err)
-	}
-	return digest.Of(stored) != digest.Of(data), nil
 }

@@ -1,20 +1,16 @@
 package verdict
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"assize.dev/services/verdict/internal/join"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
-	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
 
@@ -119,47 +115,11 @@ func (s *Service) keepPolicy(ctx context.Context) error {
 	return nil
 }
 
-// keepRecord stores the record where the decision says. If another record is
-// there already (a replica with another policy wrote it, and perhaps fell
-// before it could publish), ours goes beside it under a name of its own.
-func (s *Service) keepRecord(ctx context.Context, d *event.Decision, record []byte) error {
-	err := create(ctx, s.store, d.Record.Key, record)
-	if !errors.Is(err, errOther) {
-		return err
-	}
-	base, suffix, _ := strings.Cut(RecordName, ".")
-	d.Record.Name = base + "-" + d.Record.Digest.Hex()[:16] + "." + suffix
-	d.Record.Key = blob.VerdictKey(d.Artifact.Digest, d.Run, d.Record.Name)
-	return create(ctx, s.store, d.Record.Key, record)
-}
-
-var errOther = errors.New("the key holds something else")
-
-// create stores text under key; that it is there already is fine.
-func create(ctx context.Context, store blob.Store, key string, text []byte) error {
-	err := store.Create(ctx, key, bytes.NewReader(text), int64(len(text)))
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, blob.ErrExists) {
-		return fmt.Errorf("store record: %w", err)
-	}
-	object, err := store.Open(ctx, key)
-	if err != nil {
-		return fmt.Errorf("compare with the stored record: %w", err)
-	}
-	defer object.Close()
-	if object.Size() != int64(len(text)) {
-		return errOther
-	}
-	stored, err := io.ReadAll(io.LimitReader(object, object.Size()))
-	if err != nil {
-		return fmt.Errorf("compare with the stored record: %w", err)
-	}
-	if digest.Of(stored) != digest.Of(text) {
-		return errOther
-	}
-	return nil
+// keepRecord stores the record where the decision says, or beside the one of
+// a replica with another policy, which perhaps fell before it could publish.
+func (s *Service) keepRecord(ctx context.Context, d *event.Decision, record []byte) (err error) {
+	d.Record.Key, err = blob.Keep(ctx, s.store, d.Record.Key, record)
+	return err
 }
 
 // stream reads facts from the leader of the event stream.

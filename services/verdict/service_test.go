@@ -212,7 +212,7 @@ func TestServiceKeepsOtherRecord(t *testing.T) {
 	serve(t, b, store, "")
 	examine(t, b, run, clean())
 	d := decided(t, b, store, run)
-	if d.Record.Key == key || !strings.HasPrefix(d.Record.Name, "evidence-") {
+	if !strings.HasPrefix(d.Record.Key, key+".") || d.Record.Name != RecordName {
 		t.Errorf("record at %s", d.Record.Key)
 	}
 }
