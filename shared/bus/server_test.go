@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/sethvargo/go-envconfig"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -211,5 +212,9 @@ func TestTraceRunsThrough(t *testing.T) {
 	if process.Parent().SpanID() != sent.SpanContext().SpanID() || len(process.Links()) != 1 ||
 		process.Links()[0].SpanContext.SpanID() != sent.SpanContext().SpanID() || process.SpanKind() != trace.SpanKindConsumer {
 		t.Errorf("process span: parent %s, links %v", process.Parent().SpanID(), process.Links())
+	}
+	about := attribute.NewSet(process.Attributes()...)
+	if run, _ := about.Value("assize.run"); run.AsString() == "" {
+		t.Errorf("the span does not say which run it is of: %v", process.Attributes())
 	}
 }

@@ -17,7 +17,8 @@ import (
 const scope = "assize.dev/shared/bus"
 
 // Attribute names of OpenTelemetry's messaging conventions 1.43, which are
-// still in development; "nats" is not among their systems yet.
+// still in development; "nats" is not among their systems yet. Ours, after
+// them: run and digest have a value per artifact and must never label a metric.
 var (
 	attrSystem       = attribute.String("messaging.system", "nats")
 	attrDestination  = attribute.Key("messaging.destination.template")
@@ -27,6 +28,11 @@ var (
 	attrBodySize     = attribute.Key("messaging.message.body.size")
 	attrAttempt      = attribute.Key("assize.attempt")
 	attrSequence     = attribute.Key("assize.stream.sequence")
+	attrRun          = attribute.Key("assize.run")
+	attrRegistry     = attribute.Key("assize.registry")
+	attrKind         = attribute.Key("assize.kind")
+	attrDigest       = attribute.Key("assize.digest")
+	attrDecision     = attribute.Key("assize.decision")
 )
 
 // traceContext is used whatever is configured globally, so that a trace
@@ -83,7 +89,23 @@ func startProcess(ctx context.Context, durable string, m *Message) (context.Cont
 		trace.WithLinks(trace.LinkFromContext(ctx)),
 		trace.WithAttributes(attrSystem, attrOperation.String("process"), attrDestination.String(template(m.Subject)),
 			attrSubscription.String(durable), attrMessageID.String(m.Event.ID), attrBodySize.Int(len(m.Data)),
-			attrAttempt.Int(m.Attempt), attrSequence.Int64(int64(m.Sequence))))
+			attrAttempt.Int(m.Attempt), attrSequence.Int64(int64(m.Sequence))),
+		trace.WithAttributes(about(m.Payload)...))
+}
+
+// about finds a span by what an operator has in hand: the run, the digest.
+func about(p event.Payload) []attribute.KeyValue {
+	switch p := p.(type) {
+	case *event.Upload:
+		return []attribute.KeyValue{attrRegistry.String(p.Registry)}
+	case *event.Artifact:
+		return []attribute.KeyValue{attrRun.String(p.Run), attrRegistry.String(p.Registry), attrDigest.String(string(p.Digest))}
+	case *event.Evidence:
+		return []attribute.KeyValue{attrRun.String(p.Run), attrRegistry.String(p.Registry), attrDigest.String(string(p.Artifact)), attrKind.String(string(p.Kind))}
+	case *event.Decision:
+		return []attribute.KeyValue{attrRun.String(p.Run), attrRegistry.String(p.Artifact.Registry), attrDigest.String(string(p.Artifact.Digest)), attrDecision.String(string(p.Decision))}
+	}
+	return nil
 }
 
 func endSpan(span trace.Span, err error) {

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 
-	"assize.dev/shared/telemetry"
 	"assize.dev/shared/telemetry/telemetrytest"
 )
 
@@ -20,7 +20,7 @@ func TestEachTestSeesItsOwnSpans(t *testing.T) {
 			spans := telemetrytest.Spans(t)
 			ctx, span := tracer.Start(t.Context(), name)
 			counter.Add(ctx, 1)
-			span.SetAttributes(telemetry.Run.String("r"))
+			span.SetAttributes(attribute.String("assize.run", "r"))
 			span.End()
 			got := spans.GetSpans()
 			if len(got) != 1 || got[0].Name != name || got[0].Attributes[0].Key != "assize.run" {
