@@ -30,16 +30,28 @@ done
 step go test -race
 go test -race -timeout 20m work
 
-if [ "$fuzztime" != 0 ]; then
+fuzz() { # package target
+  local log
   log=$(mktemp)
-  trap 'rm -f "$log"' EXIT
-  step "fuzz targets, $fuzztime each"
-  for pkg in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' work); do
-    for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(f \*testing\.F).*/\1/p' "$(go list -f '{{.Dir}}' "$pkg")"/*_test.go); do
-      echo "-- $pkg $target"
-      plain go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" -fuzzminimizetime 0x "$pkg" >"$log" 2>&1 ||
-        { cat "$log"; exit 1; }
+  plain go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 0x -parallel 1 "$1" >"$log" 2>&1 || {
+    echo "-- $1 $2 failed"
+    cat "$log"
+    rm -f "$log"
+    return 1
+  }
+  rm -f "$log"
+  echo "-- $1 $2"
+}
+targets() {
+  go list -f '{{$p := .ImportPath}}{{$d := .Dir}}{{range .TestGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}' work |
+    while read -r pkg file; do
+      [ -z "$pkg" ] || sed -n "s#^func \(Fuzz[A-Za-z0-9_]*\)(f \*testing\.F).*#$pkg \1#p" "$file"
     done
-  done
+}
+if [ "$fuzztime" != 0 ]; then
+  step "fuzz targets, $fuzztime each, two at a time"
+  export fuzztime
+  export -f fuzz plain
+  targets | xargs -P 2 -L 1 bash -c 'fuzz "$@"' _
 fi
 step passed

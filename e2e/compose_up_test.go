@@ -25,6 +25,7 @@ import (
 // says: uploads get signed verdicts, the audit log holds, and after every
 // container was killed all of it is still there.
 func TestComposeStack(t *testing.T) {
+	t.Parallel()
 	c := newContainers(t)
 	c.run(10*time.Minute, "../deploy/images.sh", c.tag)
 	c.run(4*time.Minute, "../deploy/compose/up.sh", "--no-build")

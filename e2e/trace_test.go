@@ -64,6 +64,7 @@ func (c *collector) trace(id string) []span {
 
 // One upload is one trace, from the PUT through every service to the verdict.
 func TestOneUploadIsOneTrace(t *testing.T) {
+	t.Parallel()
 	c := &collector{spans: map[string][]span{}}
 	server := httptest.NewServer(c)
 	defer server.Close()

@@ -83,6 +83,7 @@ func (u *up) assize(ctx context.Context, args ...string) (string, error) {
 // What a person does with a standing Assize: submit, watch, audit, stop. A
 // SIGKILL in between costs nothing.
 func TestUp(t *testing.T) {
+	t.Parallel()
 	u := startUp(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
