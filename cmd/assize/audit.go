@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -24,9 +25,14 @@ func (g *globals) openStore(ctx context.Context) (blob.Store, error) {
 		return nil, err
 	}
 	if g.Data != "" || cfg.Store == "" {
-		data, err := g.dir()
+		data, err := g.where()
 		if err != nil {
 			return nil, err
+		}
+		// A directory made on the spot would hold an empty log, and that one
+		// is always whole.
+		if _, err := os.Stat(data.store()); err != nil {
+			return nil, fmt.Errorf("no audit log: %w: give the directory that check or up worked in with --data DIR", err)
 		}
 		cfg.Store = "dir:" + data.store()
 	}
@@ -127,7 +133,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context, g *globals) error {
 
 func (c *auditVerifyCmd) tell(g *globals, r *audit.Report) error {
 	for _, p := range r.Problems {
-		if _, err := fmt.Fprintf(g.stdout, "✗ entry %d: %s\n  in %s\n", p.Entry, printable(p.Reason), p.Segment); err != nil {
+		if _, err := fmt.Fprintf(g.stdout, "✗ entry %d: %s\n  in %s\n", p.Entry, printable(p.Reason), printable(p.Segment)); err != nil {
 			return err
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +19,7 @@ import (
 type checkCmd struct {
 	pipelineFlags
 	Registry  string   `help:"Name of the registry the files are from, as policy and subscribers see it." default:"local"`
-	Signature []string `help:"Signature beside the (single) file; FILE.sig, .ed25519, .asc, .minisig and .sigstore.json are found without it." placeholder:"FILE" type:"path"`
+	Signature []string `help:"Signature beside the (single) file; FILE.sig, .ed25519, .asc, .minisig and .sigstore.json are found without it." placeholder:"FILE" type:"path" sep:"none"`
 	File      []string `arg:"" help:"Packages to judge."`
 }
 
@@ -38,6 +38,9 @@ Without advisories vulnerabilities cannot be judged and the verdict is hold.`
 func (c *checkCmd) Run(ctx context.Context, g *globals) error {
 	if len(c.Signature) > 0 && len(c.File) != 1 {
 		return errors.New("--signature goes with exactly one file")
+	}
+	if c.Registry == "" {
+		return errors.New("--registry is empty: give the name of the registry the files are from")
 	}
 	data, err := g.dir()
 	if err != nil {
@@ -80,7 +83,7 @@ func (c *checkCmd) check(ctx context.Context, g *globals, data dataDir) (worst i
 		err = failed
 	}
 	for _, problem := range j.problems {
-		fmt.Fprintln(g.stderr, "assize:", problem)
+		g.complain(problem)
 	}
 	return worst, err
 }
@@ -109,14 +112,9 @@ func (j *judging) judge(ctx context.Context, c *checkCmd) (int, error) {
 	if err != nil {
 		return exitError, err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		err := j.node.bus.Follow(ctx, bus.Events, from+1, nil, j.follow)
-		if errors.Is(err, errDone) {
-			return nil
-		}
-		return err
-	})
+	outer := ctx
+	group, ctx := errgroup.WithContext(outer)
+	group.Go(func() error { return j.node.bus.Follow(ctx, bus.Events, from+1, nil, j.follow) })
 	group.Go(func() error {
 		for i, file := range c.File {
 			if err := j.order(ctx, c, i, file); err != nil {
@@ -133,7 +131,13 @@ func (j *judging) judge(ctx context.Context, c *checkCmd) (int, error) {
 		j.ordered = true
 		return j.doneLocked()
 	})
-	if err := group.Wait(); err != nil && !errors.Is(err, errDone) {
+	err = group.Wait()
+	j.progress.clear()
+	switch {
+	case err == nil:
+		// Nobody said that all is done, so somebody asked us to stop.
+		return exitError, outer.Err()
+	case !errors.Is(err, errDone):
 		return exitError, err
 	}
 	return j.worst, nil
@@ -177,14 +181,7 @@ func (j *judging) doneLocked() error {
 }
 
 func (j *judging) order(ctx context.Context, c *checkCmd, index int, file string) error {
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return errors.New("not a file: give the package itself")
-	}
-	f, err := os.Open(file)
+	f, _, err := openFile(file)
 	if err != nil {
 		return err
 	}
@@ -193,14 +190,15 @@ func (j *judging) order(ctx context.Context, c *checkCmd, index int, file string
 	if err != nil {
 		return err
 	}
+	name := strings.ToValidUTF8(filepath.Base(file), "\uFFFD")
 	order := &event.Artifact{
-		Run: event.NewRun(), Lane: event.LaneNew, Registry: c.Registry, Name: filepath.Base(file),
-		Filename: filepath.Base(file), Received: time.Now().UTC(), Signatures: signatures,
+		Run: event.NewRun(), Lane: event.LaneNew, Registry: c.Registry, Name: name,
+		Filename: name, Received: time.Now().UTC(), Signatures: signatures,
 	}
 	j.mu.Lock()
 	j.runs[order.Run] = index
 	j.mu.Unlock()
-	j.progress.start(order.Run, filepath.Base(file))
+	j.progress.start(order.Run, name)
 	if _, err := j.node.ingest.Receive(ctx, f, order); err != nil {
 		j.mu.Lock()
 		delete(j.runs, order.Run)
@@ -269,34 +267,4 @@ func (n *node) recordAll(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// besideSuffixes are the files looked for beside a package.
-var besideSuffixes = []string{".ed25519", ".sig", ".asc", ".minisig", ".sigstore.json"}
-
-func signaturesBeside(file string, given []string) ([]event.Attached, error) {
-	var found []event.Attached
-	paths := given
-	if len(given) == 0 {
-		for _, suffix := range besideSuffixes {
-			if _, err := os.Stat(file + suffix); err == nil {
-				paths = append(paths, file+suffix)
-			}
-		}
-	}
-	for _, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil {
-			return nil, err
-		}
-		if info.Size() > event.MaxAttached {
-			return nil, fmt.Errorf("signature %s: %d bytes, at most %d", p, info.Size(), event.MaxAttached)
-		}
-		data, err := os.ReadFile(p)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, event.Attached{Name: filepath.Base(p), Data: data})
-	}
-	return found, nil
 }

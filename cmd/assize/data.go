@@ -12,9 +12,21 @@ import (
 // dataDir is where the state of an embedded Assize lives.
 type dataDir string
 
-// dir resolves --data, by default below the user's data directory
-// (XDG Base Directory Specification).
+// dir is the data directory, made at first use.
 func (g *globals) dir() (dataDir, error) {
+	d, err := g.where()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return "", fmt.Errorf("data directory: %w: give another with --data DIR", err)
+	}
+	return d, nil
+}
+
+// where resolves --data, by default below the user's data directory
+// (XDG Base Directory Specification).
+func (g *globals) where() (dataDir, error) {
 	d := g.Data
 	if d == "" {
 		base := os.Getenv("XDG_DATA_HOME")
@@ -26,9 +38,6 @@ func (g *globals) dir() (dataDir, error) {
 			base = filepath.Join(home, ".local", "share")
 		}
 		d = filepath.Join(base, "assize")
-	}
-	if err := os.MkdirAll(d, 0o700); err != nil {
-		return "", fmt.Errorf("data directory: %w: give another with --data DIR", err)
 	}
 	return dataDir(d), nil
 }

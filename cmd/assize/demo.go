@@ -29,7 +29,11 @@ sends them through the real pipeline, and shows how to check the result:
   demo-leaky     a token inside and a vulnerable component deny
 
 With --data DIR the state is kept there; without it, below the system's
-temporary directory.`
+temporary directory.
+
+Examples:
+  assize demo
+  assize demo --data ./trial`
 }
 
 func (c *demoCmd) Run(ctx context.Context, g *globals) error {
@@ -44,7 +48,11 @@ func (c *demoCmd) Run(ctx context.Context, g *globals) error {
 	if err != nil {
 		return err
 	}
-	d, err := makeDemo(data.path("demo"))
+	made, err := os.MkdirTemp(string(data), "demo-") // another one each time
+	if err != nil {
+		return fmt.Errorf("make the demo packages: %w", err)
+	}
+	d, err := makeDemo(made)
 	if err != nil {
 		return fmt.Errorf("make the demo packages: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"assize.dev/shared/blob"
@@ -18,6 +19,14 @@ import (
 type doctorCmd struct {
 	Local doctorLocalCmd `cmd:"" default:"withargs" help:"This machine: data directory, disk, streams, keys, advisories."`
 	S3    doctorS3Cmd    `cmd:"" name:"s3" help:"An S3-compatible endpoint: everything that Assize relies on."`
+}
+
+func (doctorCmd) Help() string {
+	return `Exit code 0: all is well. 1: something is not, and the line says what.
+
+Examples:
+  assize doctor --data /var/lib/assize --advisories /var/lib/osv
+  assize doctor --json s3`
 }
 
 // diagnosis is one thing that was checked.
@@ -47,7 +56,7 @@ func (e *examination) say(check string, err error, detail string) {
 	if !d.OK {
 		mark = "✗"
 	}
-	fmt.Fprintf(e.g.stdout, "%s %-34s %s\n", mark, d.Check, d.Detail)
+	fmt.Fprintf(e.g.stdout, "%s %-34s %s\n", mark, d.Check, printable(strings.ReplaceAll(d.Detail, "\n", "; ")))
 }
 
 func (e *examination) result() error {

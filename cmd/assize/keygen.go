@@ -13,7 +13,7 @@ import (
 
 type keygenCmd struct {
 	Out      string `short:"o" help:"File for the private key (PKCS#8 PEM, mode 0600); the public key goes to the same name with .pub." default:"assize.key" type:"path"`
-	SeedFile string `help:"Derive the key from the text in this file, - for standard input, as FlavorPack's --key-seed does. Whoever knows the text has the key." placeholder:"FILE"`
+	SeedFile string `help:"Derive the key from the text in this file, - for standard input, as FlavorPack's --key-seed does. Whoever knows the text has the key." placeholder:"FILE" type:"path"`
 	Import   string `help:"Take an existing PKCS#8 PEM key instead of making one." placeholder:"FILE" type:"existingfile"`
 }
 

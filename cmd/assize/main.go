@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"reflect"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,6 +54,11 @@ type globals struct {
 	metrics        http.Handler
 }
 
+// complain says on one line of stderr what went wrong.
+func (g *globals) complain(err error) {
+	fmt.Fprintln(g.stderr, "assize:", printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
+}
+
 // status is an error that carries nothing but the exit code: what there was
 // to say has been said.
 type status int
@@ -89,7 +96,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		kong.Description("Assize decides, with proof, whether a package may be trusted.\n\nExit codes: 0 allow or pass, 1 deny or fail, 2 hold or undetermined, 3 usage or internal error."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(n int) { code = n; panic(exitNow{}) }),
-		kong.UsageOnError(),
+		kong.KindMapper(reflect.String, kong.MapperFunc(asTyped)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
@@ -101,7 +108,8 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		return code // --help was answered
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "assize: %v\nRun assize --help, or assize <command> --help for examples.\n", err)
+		c.complain(err)
+		fmt.Fprintln(stderr, "Run assize --help, or assize <command> --help for examples.")
 		return exitError
 	}
 	// The first signal asks to finish, the second is not caught any more.
@@ -117,9 +125,9 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &s):
 		return int(s)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		err = errors.New("interrupted; nothing is lost, what was begun is finished by the next run on the same data directory")
+		err = errors.New("interrupted; nothing that was acknowledged is lost, run it again for the rest")
 	}
-	fmt.Fprintln(stderr, "assize:", err)
+	c.complain(err)
 	return exitError
 }
 
@@ -140,9 +148,20 @@ func (c *cli) observed(ctx context.Context, kctx *kong.Context) error {
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	if lost := tel.Shutdown(flush); lost != nil {
-		fmt.Fprintln(c.stderr, "assize: the last telemetry is lost:", lost)
+		c.complain(fmt.Errorf("the last telemetry is lost: %w", lost))
 	}
 	return err
+}
+
+// asTyped keeps the bytes of an argument: kong would replace those that are
+// not UTF-8, and file names need not be.
+func asTyped(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
+	}
+	target.SetString(fmt.Sprint(token.Value))
+	return nil
 }
 
 // exitNow unwinds from kong, which prints help and wants the process to end.

@@ -16,7 +16,7 @@ type natsCmd struct {
 	Key         string   `help:"PEM key of --cert." env:"ASSIZE_NATS_SERVER_KEY" type:"path"`
 	CA          string   `name:"ca" help:"PEM authority; clients must show a certificate it signed." env:"ASSIZE_NATS_SERVER_CA" type:"path"`
 	Healthcheck bool     `help:"Instead of serving, exit 0 if the server of the ASSIZE_NATS_ variables answers."`
-	Config      string   `help:"NATS configuration file, for accounts, permissions and clusters." env:"ASSIZE_NATS_CONFIG" type:"path"`
+	Config      string   `help:"NATS configuration file, for accounts, permissions and clusters." env:"ASSIZE_NATS_SERVER_CONFIG" type:"path"`
 }
 
 func (natsCmd) Help() string {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"assize.dev/services/audit"
 	"assize.dev/services/ingest"
@@ -50,10 +51,14 @@ func startNode(ctx context.Context, data dataDir, f pipelineFlags, listen string
 			n.close()
 		}
 	}()
-	if err := n.ensureKeys(); err != nil {
+	// First, because its lock keeps other processes out of the directory.
+	if n.server, err = bus.StartServer(bus.ServerOptions{Dir: data.nats(), Listen: listen}); err != nil {
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			err = fmt.Errorf("%w: give a directory that can be written with --data DIR", err)
+		}
 		return nil, err
 	}
-	if n.server, err = bus.StartServer(bus.ServerOptions{Dir: data.nats(), Listen: listen}); err != nil {
+	if err := n.ensureKeys(); err != nil {
 		return nil, err
 	}
 	if n.bus, err = n.server.Connect(ctx, "assize"); err != nil {

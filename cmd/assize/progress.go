@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
+
+	"golang.org/x/term"
 
 	"assize.dev/shared/event"
 )
@@ -16,6 +19,7 @@ type progress struct {
 	out   io.Writer // nil is silent
 	runs  []*runProgress
 	lines int // drawn last time
+	size  func() (width, height int)
 }
 
 type runProgress struct {
@@ -28,7 +32,7 @@ func newProgress(out io.Writer, quiet bool) *progress {
 	if quiet || !isTerminal(out) {
 		return &progress{}
 	}
-	return &progress{out: out}
+	return &progress{out: out, size: func() (int, int) { return terminalSize(out) }}
 }
 
 // start shows a run that has been ordered.
@@ -92,31 +96,99 @@ func (p *progress) erase() {
 	p.lines = 0
 }
 
-const maxProgressLines = 12
+// clear takes away what is drawn, for good.
+func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	p.out = nil
+}
 
+const (
+	maxProgressLines = 12
+	wideEnough       = 110 // columns that names and the words of all stages take
+)
+
+// draw keeps every line within the terminal, or erase would not find them
+// all again. The size is asked for each time: windows are resized.
 func (p *progress) draw() {
 	if p.out == nil {
 		return
 	}
+	width, height := p.size()
+	lines := min(len(p.runs), maxProgressLines)
+	if height > 0 {
+		lines = min(lines, max(height-2, 1)) // one for the rest, one for the cursor
+	}
 	var b strings.Builder
-	for i, r := range p.runs {
-		if i == maxProgressLines {
-			fmt.Fprintf(&b, "  and %d more\n", len(p.runs)-i)
-			p.lines++
-			break
-		}
-		fmt.Fprintf(&b, "  %-40.40s", printable(r.name))
-		for _, k := range event.Kinds {
-			fmt.Fprintf(&b, " %s %s", stageMark(r.done[k]), k)
-		}
-		mark := "·"
-		if r.decided {
-			mark = "✓"
-		}
-		fmt.Fprintf(&b, " %s verdict\n", mark)
+	for _, r := range p.runs[:lines] {
+		b.WriteString(r.line(width))
+	}
+	p.lines = lines
+	if rest := len(p.runs) - lines; rest > 0 {
+		b.WriteString(cut(fmt.Sprintf("  and %d more", rest), width-1) + "\n")
 		p.lines++
 	}
 	_, _ = io.WriteString(p.out, b.String())
+}
+
+// line has the stages with their names where there is room, else only the
+// marks before the file's name.
+func (r *runProgress) line(width int) string {
+	verdict := "·"
+	if r.decided {
+		verdict = "✓"
+	}
+	name := printable(r.name)
+	if width < wideEnough {
+		marks := ""
+		for _, k := range event.Kinds {
+			marks += stageMark(r.done[k])
+		}
+		return cut("  "+marks+verdict+" "+name, width-1) + "\n"
+	}
+	name = cut(name, 40)
+	line := "  " + name + strings.Repeat(" ", 40-columns(name))
+	for _, k := range event.Kinds {
+		line += " " + stageMark(r.done[k]) + " " + string(k)
+	}
+	return cut(line+" "+verdict+" verdict", width-1) + "\n"
+}
+
+// cut shortens text to so many columns.
+func cut(s string, width int) string {
+	if columns(s) <= width {
+		return s
+	}
+	used := 1 // the ellipsis
+	for i, r := range s {
+		if used += columns(string(r)); used > width {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// columns is how many a text takes at most: from Hangul on, where the wide
+// scripts begin, every character counts as wide (Unicode UAX #11).
+func columns(s string) (n int) {
+	for _, r := range s {
+		n++
+		if r >= 0x1100 && (r < 0x2000 || r >= 0x2E80) && r != '\uFFFD' {
+			n++
+		}
+	}
+	return n
+}
+
+// terminalSize is the width and height of a terminal, 80 by 24 as a guess.
+func terminalSize(w io.Writer) (width, height int) {
+	if f, ok := w.(*os.File); ok {
+		if width, height, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width, height
+		}
+	}
+	return 80, 24
 }
 
 func stageMark(s event.Status) string {

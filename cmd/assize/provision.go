@@ -24,6 +24,15 @@ Examples:
   assize provision --dry-run --json`
 }
 
+// difference is how --json prints a bus.Drift.
+type difference struct {
+	Object  string `json:"object"`
+	Field   string `json:"field,omitempty"` // "" where the object is missing
+	Have    string `json:"have,omitempty"`
+	Want    string `json:"want,omitempty"`
+	Applied bool   `json:"applied"`
+}
+
 func (c *provisionCmd) Run(ctx context.Context, g *globals) error {
 	var cfg bus.Config
 	if err := config.Load(ctx, nil, &cfg); err != nil {
@@ -44,7 +53,7 @@ func (c *provisionCmd) Run(ctx context.Context, g *globals) error {
 			left++
 		}
 		if g.JSON {
-			if err := json.NewEncoder(g.stdout).Encode(d); err != nil {
+			if err := json.NewEncoder(g.stdout).Encode(difference{d.Object, d.Field, d.Have, d.Want, d.Applied}); err != nil {
 				return err
 			}
 			continue

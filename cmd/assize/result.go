@@ -71,7 +71,7 @@ type printer struct {
 }
 
 func (g *globals) printer() printer {
-	return printer{out: g.stdout, json: g.JSON, colour: isTerminal(g.stdout)}
+	return printer{out: g.stdout, json: g.JSON, colour: isTerminal(g.stdout) && os.Getenv("NO_COLOR") == ""}
 }
 
 func (p printer) print(r result) error {
@@ -86,12 +86,12 @@ func (p printer) print(r result) error {
 		mark, tint = "✗", red
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n", p.tinted(tint, mark+" "+strings.ToUpper(r.Decision)), p.tinted(bold, r.Artifact))
+	fmt.Fprintf(&b, "%s  %s\n", p.tinted(tint, mark+" "+strings.ToUpper(printable(r.Decision))), p.tinted(bold, printable(r.Artifact)))
 	name := r.PURL
 	if name == "" {
 		name = "no package identity"
 	}
-	fmt.Fprintf(&b, "    grade %s · %s · %s\n", r.Grade, r.Format, printable(name))
+	fmt.Fprintf(&b, "    grade %s · %s · %s\n", printable(r.Grade), printable(r.Format), printable(name))
 	for _, x := range r.Reasons {
 		tint := dim
 		switch x.outcome {
@@ -100,9 +100,9 @@ func (p printer) print(r result) error {
 		case event.Hold:
 			tint = yellow
 		}
-		fmt.Fprintf(&b, "    %s %s\n", p.tinted(tint, "• "+x.Rule+" "), printable(x.Message))
+		fmt.Fprintf(&b, "    %s %s\n", p.tinted(tint, "• "+printable(x.Rule)+" "), printable(x.Message))
 	}
-	fmt.Fprintf(&b, "    sha256  %s\n    verdict %s\n", r.SHA256, r.Verdict)
+	fmt.Fprintf(&b, "    sha256  %s\n    verdict %s\n", r.SHA256, printable(r.Verdict))
 	_, err := io.WriteString(p.out, b.String())
 	return err
 }
@@ -135,5 +135,5 @@ func printable(s string) string {
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }

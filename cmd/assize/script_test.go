@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,6 +19,20 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("ASSIZE_DATA_DIR", e.WorkDir+"/data")
 			e.Setenv("ASSIZE_LOG_LEVEL", "error")
+			// Addresses that were free a moment ago.
+			var free [2]string
+			for i := range free {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				defer l.Close()
+				free[i] = l.Addr().String()
+			}
+			e.Setenv("ASSIZE_HTTP", free[0])
+			e.Setenv("ASSIZE_URL", "http://"+free[0])
+			e.Setenv("ASSIZE_NATS_LISTEN", free[1])
+			e.Setenv("ASSIZE_NATS_URL", "nats://"+free[1])
 			return nil
 		},
 	})

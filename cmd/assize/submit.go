@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -26,9 +25,9 @@ type submitCmd struct {
 	Registry  string        `help:"Name of the registry the upload belongs to." default:"local"`
 	Name      string        `help:"Name of the package; the file name without it."`
 	Version   string        `help:"Version of the package."`
-	Signature []string      `help:"Signature beside the (single) file." placeholder:"FILE" type:"path"`
-	Timeout   time.Duration `help:"How long to go on trying." default:"5m"`
-	File      []string      `arg:"" help:"Packages to upload." type:"existingfile"`
+	Signature []string      `help:"Signature beside the (single) file." placeholder:"FILE" type:"path" sep:"none"`
+	Timeout   time.Duration `help:"How long to go on trying, for each file." default:"5m"`
+	File      []string      `arg:"" help:"Packages to upload."`
 }
 
 func (submitCmd) Help() string {
@@ -51,12 +50,19 @@ func (c *submitCmd) Run(ctx context.Context, g *globals) error {
 	if err := config.Load(ctx, nil, &env); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
+	if err := c.checkTarget(); err != nil {
+		return err
+	}
+	failed := false
 	for _, file := range c.File {
-		accepted, err := c.submit(ctx, file, env.Token)
+		accepted, err := c.submit(ctx, g, file, env.Token)
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			g.complain(fmt.Errorf("%s: %w", file, err))
+			failed = true
+			continue
 		}
 		if g.JSON {
 			err = json.NewEncoder(g.stdout).Encode(struct {
@@ -64,21 +70,39 @@ func (c *submitCmd) Run(ctx context.Context, g *globals) error {
 				*ingest.Accepted
 			}{file, accepted})
 		} else {
-			_, err = fmt.Fprintf(g.stdout, "%s  run %s  %s  %s\n", file, accepted.Run, accepted.Format, accepted.Digest)
+			_, err = fmt.Fprintf(g.stdout, "%s  run %s  %s  %s\n", printable(file), printable(accepted.Run), printable(accepted.Format), accepted.Digest)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if failed {
+		return status(exitError)
+	}
+	return nil
+}
+
+// checkTarget refuses what trying again would not mend.
+func (c *submitCmd) checkTarget() error {
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("--url %q: want http://host:port or https://host", c.URL)
+	case c.Registry == "":
+		return errors.New("--registry is empty: give the name of the registry the upload belongs to")
 	}
 	return nil
 }
 
 // submit PUTs the file until it is accepted or refused for good. One key for
 // all tries makes them one upload.
-func (c *submitCmd) submit(ctx context.Context, file string, token config.Secret) (*ingest.Accepted, error) {
+func (c *submitCmd) submit(ctx context.Context, g *globals, file string, token config.Secret) (*ingest.Accepted, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	filename := printable(filepath.Base(file)) // headers take no control characters
 	name := c.Name
 	if name == "" {
-		name = filepath.Base(file)
+		name = filename
 	}
 	target := strings.TrimSuffix(c.URL, "/") + ingest.Pattern + url.PathEscape(c.Registry) + "/" + url.PathEscape(name)
 	if c.Version != "" {
@@ -86,7 +110,7 @@ func (c *submitCmd) submit(ctx context.Context, file string, token config.Secret
 	}
 	header := http.Header{
 		"Idempotency-Key": {uuid.NewString()},
-		"Assize-Filename": {filepath.Base(file)},
+		"Assize-Filename": {filename},
 	}
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token.Reveal())
@@ -98,30 +122,37 @@ func (c *submitCmd) submit(ctx context.Context, file string, token config.Secret
 	for _, s := range signatures {
 		header.Add("Assize-Signature", url.PathEscape(s.Name)+"="+base64.StdEncoding.EncodeToString(s.Data))
 	}
+	var last error // that was not our own patience running out
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		accepted, again, err := put(ctx, target, header, file)
 		if !again {
 			return accepted, err
 		}
+		if ctx.Err() == nil || last == nil {
+			if last == nil && ctx.Err() == nil {
+				g.complain(fmt.Errorf("%s: %w; trying again for up to %s", file, err, c.Timeout))
+			}
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("gave up: %w", err)
+			return nil, fmt.Errorf("gave up: %w: see that Assize runs at --url and takes uploads, and submit it again", last)
 		case <-time.After(wait):
 		}
 	}
 }
 
 func put(ctx context.Context, target string, header http.Header, file string) (_ *ingest.Accepted, again bool, err error) {
-	f, err := os.Open(file)
+	f, info, err := openFile(file)
 	if err != nil {
 		return nil, false, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, false, err
+	content := io.Reader(f)
+	if info.Size() == 0 {
+		content = http.NoBody // a length of 0 would mean unknown
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, target, f)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, target, content)
 	if err != nil {
 		return nil, false, err
 	}
@@ -140,12 +171,15 @@ func put(ctx context.Context, target string, header http.Header, file string) (_
 		if json.Unmarshal(body, &refused) != nil || refused.Error == "" {
 			refused.Error = string(bytes.TrimSpace(body))
 		}
-		again := resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests
+		again := resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout
 		return nil, again, fmt.Errorf("%s: %s", resp.Status, refused.Error)
 	}
 	var accepted ingest.Accepted
 	if err := json.Unmarshal(body, &accepted); err != nil {
 		return nil, false, fmt.Errorf("unexpected answer from %s: %w", target, err)
+	}
+	if accepted.Run == "" {
+		return nil, false, fmt.Errorf("unexpected answer from %s: no run: is Assize there?", target)
 	}
 	return &accepted, false, nil
 }

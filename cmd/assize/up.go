@@ -21,8 +21,8 @@ func (upCmd) Help() string {
 
 Examples:
   assize up --data /var/lib/assize --advisories /var/lib/osv
-  assize submit pkg.tgz          in another terminal
-  assize watch --decision deny   in a third`
+  assize submit pkg.tgz          # in another terminal
+  assize watch --decision deny   # in a third`
 }
 
 func (c *upCmd) Run(ctx context.Context, g *globals) error {
@@ -38,7 +38,11 @@ func (c *upCmd) Run(ctx context.Context, g *globals) error {
 	return run.Serve(ctx, run.Options{
 		Name: "assize", HTTP: c.HTTP, Metrics: g.metrics,
 		OnListen: func(addr net.Addr) {
-			fmt.Fprintf(g.stderr, "Uploads go to http://%s/v1/artifacts/, verdicts come from %s. Public key: %s\n", addr, n.server.ClientURL(), data.publicKey())
+			fmt.Fprintf(g.stderr, "Uploads go to http://%s/v1/artifacts/", addr)
+			if url := n.server.ClientURL(); url != "" {
+				fmt.Fprintf(g.stderr, ", verdicts come from %s", url)
+			}
+			fmt.Fprintf(g.stderr, ". Public key: %s\n", data.publicKey())
 		},
 	}, n.parts...)
 }
