@@ -27,6 +27,14 @@ for mod in $(go list -m -f '{{.Dir}}'); do
   (cd "$mod" && GOWORK=off plain go build -o /dev/null ./...)
 done
 
+step the object store, a module outside the workspace
+(
+  cd deploy/store
+  export GOWORK=off
+  plain go vet ./...
+  plain go test ./...
+)
+
 step go test -race
 go test -race -timeout 20m work
 
