@@ -44,7 +44,7 @@ func New(c Config, version string, b *bus.Bus, store blob.Store, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	attestor, err := attest.New(key.signer, c.VerifierID, version)
+	attestor, err := attest.New(key, c.VerifierID, version)
 	if err != nil {
 		return nil, fmt.Errorf("ASSIZE_VERIFIER_ID: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"assize.dev/services/sign/internal/keys"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
@@ -127,9 +128,9 @@ func onlyKeys(folder string) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if !strings.HasPrefix(name, ".") && name != fingerprintFile && !slices.Contains(keyFiles, filepath.Ext(name)) {
+		if !strings.HasPrefix(name, ".") && name != fingerprintFile && !slices.Contains(keys.Extensions, filepath.Ext(name)) {
 			return fmt.Errorf("loading denied keys: %s: want %s or a *%s file",
-				filepath.Join(folder, name), fingerprintFile, strings.Join(keyFiles, ", *"))
+				filepath.Join(folder, name), fingerprintFile, strings.Join(keys.Extensions, ", *"))
 		}
 	}
 	return nil
@@ -138,7 +139,7 @@ func onlyKeys(folder string) error {
 // readFingerprints reads fingerprints.txt; a file that is not there lists
 // nothing.
 func readFingerprints(path string) ([]string, error) {
-	data, err := readSmall(path)
+	data, err := keys.ReadSmall(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

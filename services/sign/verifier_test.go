@@ -24,7 +24,7 @@ const filename = "demo-1.0.0.tgz"
 func pspfPackage(t testing.TB, key *PrivateKey) []byte {
 	t.Helper()
 	return pspftest.Package{
-		Name: "demo", Version: "1", Key: key.signer.(ed25519.PrivateKey), Launcher: []byte("#!"), SignLauncher: true,
+		Name: "demo", Version: "1", Key: key, Launcher: []byte("#!"), SignLauncher: true,
 		Slots: []pspftest.Slot{{ID: "x", Target: "{workenv}/x", Data: []byte("content of the slot")}},
 	}.Build()
 }

@@ -6,6 +6,7 @@ package pspftest
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
@@ -20,7 +21,7 @@ import (
 // result is consistent up to the edit; nil leaves the part alone.
 type Package struct {
 	Name, Version string
-	Key           ed25519.PrivateKey // nil leaves the package unsigned
+	Key           crypto.Signer // Ed25519; nil leaves the package unsigned
 	Launcher      []byte
 	SignLauncher  bool // name the launcher in the metadata, as the Python builder does
 	Attest        bool // fill the 0.4 attestation fields
@@ -144,7 +145,9 @@ func (p Package) trailer(doc, stored []byte, tableAt, at int) []byte {
 	copy(block[96:], sum[:])
 	if p.Key != nil {
 		copy(block[64:], p.Key.Public().(ed25519.PublicKey))
-		copy(block[128:], ed25519.Sign(p.Key, doc))
+		signature, err := p.Key.Sign(nil, doc, crypto.Hash(0))
+		check(err)
+		copy(block[128:], signature)
 	}
 	if p.Attest {
 		copy(block[1376:], sumHex(block[64:96]))

@@ -1,4 +1,4 @@
-package sign
+package keys
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ func GenerateKey() (*PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("generating key: %w", err)
 	}
-	return newPrivateKey(key)
+	return FromSigner(key)
 }
 
 // KeyFromSeed derives an Ed25519 key from a passphrase as FlavorPack does:
@@ -43,13 +43,13 @@ func KeyFromSeed(seed string) (*PrivateKey, error) {
 		return nil, errors.New("deriving key: the seed is empty")
 	}
 	sum := sha256.Sum256([]byte(seed))
-	return newPrivateKey(ed25519.NewKeyFromSeed(sum[:]))
+	return FromSigner(ed25519.NewKeyFromSeed(sum[:]))
 }
 
 // ReadPrivateKey reads a file with a PKCS#8 key in PEM, Ed25519 or ECDSA
 // P-256. Errors never quote the file's content.
 func ReadPrivateKey(path string) (*PrivateKey, error) {
-	data, err := readSmall(path)
+	data, err := ReadSmall(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading private key: %w", err)
 	}
@@ -77,14 +77,15 @@ func ParsePrivateKey(data []byte) (*PrivateKey, error) {
 	}
 	switch key := key.(type) {
 	case ed25519.PrivateKey:
-		return newPrivateKey(key)
+		return FromSigner(key)
 	case *ecdsa.PrivateKey:
-		return newPrivateKey(key)
+		return FromSigner(key)
 	}
 	return nil, fmt.Errorf("%w, not %T", dsse.ErrKeyType, key)
 }
 
-func newPrivateKey(signer crypto.Signer) (*PrivateKey, error) {
+// FromSigner takes a key that is held in memory.
+func FromSigner(signer crypto.Signer) (*PrivateKey, error) {
 	id, err := dsse.KeyID(signer.Public())
 	if err != nil {
 		return nil, err

@@ -1,4 +1,7 @@
-package sign
+// Package keys reads and writes key files: the public keys of publishers and
+// of verdicts, and the private ones that sign, in every container people keep
+// Ed25519 and ECDSA P-256 keys in.
+package keys
 
 import (
 	"bytes"
@@ -50,13 +53,13 @@ func (k PublicKey) KeyID() string {
 	return id
 }
 
-const (
-	maxKeyFile = 64 << 10
-	maxKeys    = 4096
-)
+// MaxFile is how many bytes a key file has at most.
+const MaxFile = 64 << 10
 
-// keyFiles are the names of files with one public key each.
-var keyFiles = []string{".pub", ".pem", ".hex"}
+const maxKeys = 4096
+
+// Extensions are the names of files with one public key each.
+var Extensions = []string{".pub", ".pem", ".hex"}
 
 // LoadPublicKeys reads the key in a file, or those in the *.pub, *.pem and
 // *.hex files of a directory, in the order of their names. See
@@ -81,7 +84,7 @@ func LoadPublicKeys(path string) ([]PublicKey, error) {
 	}
 	var keys []PublicKey
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") || !slices.Contains(keyFiles, filepath.Ext(e.Name())) {
+		if strings.HasPrefix(e.Name(), ".") || !slices.Contains(Extensions, filepath.Ext(e.Name())) {
 			continue
 		}
 		k, err := readPublicKey(filepath.Join(path, e.Name()))
@@ -96,7 +99,7 @@ func LoadPublicKeys(path string) ([]PublicKey, error) {
 }
 
 func readPublicKey(path string) (PublicKey, error) {
-	data, err := readSmall(path)
+	data, err := ReadSmall(path)
 	if err != nil {
 		return PublicKey{}, err
 	}
@@ -206,19 +209,19 @@ func strong(name string, key ed25519.PublicKey) (PublicKey, error) {
 	return PublicKey{name, key}, nil
 }
 
-// readSmall reads a file of at most maxKeyFile bytes.
-func readSmall(path string) ([]byte, error) {
+// ReadSmall reads a file of at most MaxFile bytes.
+func ReadSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxKeyFile {
-		return nil, fmt.Errorf("%s: more than %d bytes", path, maxKeyFile)
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("%s: more than %d bytes", path, MaxFile)
 	}
 	return data, nil
 }
