@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	purl "github.com/package-url/packageurl-go"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // maxGemMetadata bounds the YAML of a gem, whose parsed form takes many times

@@ -1,16 +1,13 @@
 package policy
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"gopkg.in/yaml.v3"
-
+	"assize.dev/shared/config"
 	"assize.dev/shared/event"
 )
 
@@ -72,41 +69,14 @@ func ParseSettings(text []byte, defaults Settings) (Settings, error) {
 	if len(text) > maxSettings {
 		return Settings{}, fmt.Errorf("%d bytes of settings, at most %d", len(text), maxSettings)
 	}
-	if err := everyKeyHasValue(text); err != nil {
-		return Settings{}, err
-	}
 	s := defaults
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	if err := dec.Decode(&s); err != nil {
-		return Settings{}, fmt.Errorf("decode settings: %w", err)
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return Settings{}, errors.New("settings hold more than one YAML document")
+	if err := config.ParseYAML(text, &s); err != nil {
+		return Settings{}, err
 	}
 	if err := s.Validate(); err != nil {
 		return Settings{}, err
 	}
 	return s, nil
-}
-
-// everyKeyHasValue refuses "minimum_grade:" with nothing after it, which the
-// decoder would take for "left out".
-func everyKeyHasValue(text []byte) error {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return fmt.Errorf("parse settings: %w", err)
-	}
-	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode || len(doc.Content[0].Content) == 0 {
-		return errors.New("settings are not a list of keys and values")
-	}
-	pairs := doc.Content[0].Content
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1].Tag == "!!null" {
-			return fmt.Errorf("line %d: %.80q has no value", pairs[i].Line, pairs[i].Value)
-		}
-	}
-	return nil
 }
 
 // Validate refuses every word that the policy would not know.
