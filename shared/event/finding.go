@@ -90,6 +90,21 @@ type Verification struct {
 	Signatures []Signature `json:"signatures"`
 	Checks     []Check     `json:"checks,omitempty"`
 	SLSALevel  int         `json:"slsaLevel" jsonschema_description:"Build level 0 to 3 that trusted provenance proves."`
+	// Provenance is what signed attestations say of the build; only what
+	// trusted ones prove counts for SLSALevel.
+	Provenance []Provenance `json:"provenance,omitempty"`
+}
+
+// Provenance is one attestation of how the artifact was built, held against
+// what builders are trusted for.
+type Provenance struct {
+	PredicateType string `json:"predicateType"`
+	Builder       string `json:"builder,omitempty" jsonschema_description:"Builder id as the attestation states it."`
+	BuildType     string `json:"buildType,omitempty"`
+	Source        string `json:"source,omitempty" jsonschema_description:"URI of the source repository."`
+	Signer        string `json:"signer,omitempty"`
+	Level         int    `json:"level" jsonschema_description:"Build level 0 to 3 that this attestation proves; never what it claims."`
+	Reason        string `json:"reason,omitempty" jsonschema_description:"Why the level is not higher."`
 }
 
 // Results of verification.
@@ -101,12 +116,15 @@ const (
 
 // Signature is one signature and what is known of its maker.
 type Signature struct {
-	Kind   string    `json:"kind" jsonschema_description:"pspf, ed25519, openpgp, ..."`
-	Valid  bool      `json:"valid" jsonschema_description:"The signature holds over these bytes."`
-	Trust  string    `json:"trust" jsonschema:"enum=trusted,enum=unknown,enum=denied"`
-	Signer string    `json:"signer,omitempty" jsonschema_description:"Fingerprint or identity."`
-	Time   time.Time `json:"time,omitzero"`
-	Reason string    `json:"reason,omitempty"`
+	Kind   string `json:"kind" jsonschema_description:"pspf, ed25519, openpgp, x509, cms, ssh, minisign, signify, sigstore, npm, pypi, github, dsse; unsupported for a file that is none."`
+	Valid  bool   `json:"valid" jsonschema_description:"The signature holds over these bytes."`
+	Trust  string `json:"trust" jsonschema:"enum=trusted,enum=unknown,enum=denied"`
+	Signer string `json:"signer,omitempty" jsonschema_description:"Fingerprint or identity."`
+	// Publisher is the entry of the trust file that knows the signer.
+	Publisher string    `json:"publisher,omitempty" jsonschema_description:"Name under which the signer is trusted or denied."`
+	Time      time.Time `json:"time,omitzero" jsonschema_description:"When it was made, as a timestamp or log proves it or the signer says."`
+	File      string    `json:"file,omitempty" jsonschema_description:"File beside the artifact that holds it; absent if the artifact does."`
+	Reason    string    `json:"reason,omitempty"`
 }
 
 // Trust in a signer's key.
