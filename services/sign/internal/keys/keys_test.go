@@ -2,13 +2,9 @@ package keys
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -21,27 +17,44 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/crypto/ssh"
+	"filippo.io/mldsa/x509"
 )
 
 func public(k *PrivateKey) PublicKey { return PublicKey{Key: k.Public()} }
 
-func publicPEM(t testing.TB, k *PrivateKey) []byte {
+func derOf(t testing.TB, public any) []byte {
 	t.Helper()
-	spki, err := x509.MarshalPKIXPublicKey(k.Public())
+	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
+	return der
 }
 
-func detachedBy(t testing.TB, k *PrivateKey, message []byte) []byte {
+func publicPEM(t testing.TB, k *PrivateKey) []byte {
 	t.Helper()
-	signature, err := k.Sign(nil, message, crypto.Hash(0))
-	if err != nil {
-		t.Fatal(err)
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: derOf(t, k.Public())})
+}
+
+// noteKey, jwk and minisignFile write a key in their form.
+func noteKey(name string, raw []byte) string {
+	return noteOf(name, append([]byte{noteEd25519}, raw...))
+}
+
+func noteOf(name string, key []byte) string {
+	sum := sha256.Sum256(append([]byte(name+"\n"), key...))
+	return fmt.Sprintf("%s+%x+%s", name, sum[:4], base64.StdEncoding.EncodeToString(key))
+}
+
+func jwk(raw []byte, more string) []byte {
+	if more != "" {
+		more = ", " + more
 	}
-	return signature
+	return fmt.Appendf(nil, `{"kty": "OKP", "crv": "Ed25519", "x": %q%s}`, base64.RawURLEncoding.EncodeToString(raw), more)
+}
+
+func minisignFile(comment string, raw []byte) []byte {
+	return []byte(comment + base64.StdEncoding.EncodeToString(append([]byte("Ed12345678"), raw...)) + "\n")
 }
 
 func testKey(t testing.TB, seed string) *PrivateKey {
@@ -65,96 +78,6 @@ func TestSeedVector(t *testing.T) {
 	if _, err := KeyFromSeed(""); err == nil {
 		t.Error("an empty seed makes a key")
 	}
-}
-
-// publicForms are one key in all the forms that are read.
-func publicForms(t testing.TB, k *PrivateKey) map[string][]byte {
-	t.Helper()
-	raw := k.Public().(ed25519.PublicKey)
-	line, err := ssh.NewPublicKey(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	authorized := bytes.TrimSpace(ssh.MarshalAuthorizedKey(line))
-	return map[string][]byte{
-		"pem":     publicPEM(t, k),
-		"named":   append([]byte("# Name: Jo Doe \r\n"), publicPEM(t, k)...),
-		"hex":     []byte(hex.EncodeToString(raw) + "\n"),
-		"HEX":     []byte(strings.ToUpper(hex.EncodeToString(raw))),
-		"raw":     raw,
-		"openssh": append(authorized, " jo@example.test\n"...),
-	}
-}
-
-func TestParsePublicKey(t *testing.T) {
-	k := testKey(t, "a")
-	names := map[string]string{"named": "Jo Doe", "openssh": "jo@example.test"}
-	for form, data := range publicForms(t, k) {
-		got, err := ParsePublicKey(data)
-		if err != nil || got.Fingerprint() != public(k).Fingerprint() || got.Name != names[form] {
-			t.Errorf("%s: %+v, %v", form, got, err)
-		}
-	}
-
-	encode := func(kind string, der []byte, err error) []byte {
-		if err != nil {
-			t.Fatal(err)
-		}
-		return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-	}
-	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	spki, err := x509.MarshalPKIXPublicKey(&p256.PublicKey)
-	if got, err := ParsePublicKey(encode("PUBLIC KEY", spki, err)); err != nil || !strings.HasPrefix(got.KeyID(), "SHA256:") || len(got.Fingerprint()) != 64 {
-		t.Errorf("P-256: %+v, %v", got, err)
-	}
-
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rsaSPKI, rsaErr := x509.MarshalPKIXPublicKey(&rsaKey.PublicKey)
-	pkcs8, pkcs8Err := x509.MarshalPKCS8PrivateKey(k.signer)
-	sshRSA, err := ssh.NewPublicKey(&rsaKey.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private := k.signer.(ed25519.PrivateKey)
-	for name, data := range map[string][]byte{
-		"empty": nil, "words": []byte("a public key"), "31 bytes": make([]byte, 31), "weak": make([]byte, 32),
-		"not a point": append([]byte{2}, make([]byte, 31)...),
-		"weak hex":    []byte("01" + strings.Repeat("00", 31)), "not hex": []byte(strings.Repeat("zz", 32)),
-		"rsa": encode("PUBLIC KEY", rsaSPKI, rsaErr), "ssh-rsa": ssh.MarshalAuthorizedKey(sshRSA),
-		"private pem": encode("PRIVATE KEY", pkcs8, pkcs8Err), "private der": pkcs8, "private 64": private,
-		"openssh private": encode("OPENSSH PRIVATE KEY", pkcs8, nil),
-		"certificate":     encode("CERTIFICATE", pkcs8, nil), "two": append(publicPEM(t, k), publicPEM(t, k)...),
-		"broken pem": publicPEM(t, k)[:60], "broken der": encode("PUBLIC KEY", []byte{1, 2}, nil),
-		"broken ssh": []byte("ssh-ed25519 AAAA"),
-	} {
-		got, err := ParsePublicKey(data)
-		if err == nil {
-			t.Errorf("%s: read as %+v", name, got)
-		}
-		if strings.Contains(name, "private") && !errors.Is(err, errPrivate) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if err != nil && len(data) > 60 && strings.Contains(err.Error(), hex.EncodeToString(private.Seed())) {
-			t.Errorf("%s: the error shows the key", name)
-		}
-	}
-}
-
-func FuzzParsePublicKey(f *testing.F) {
-	for _, data := range publicForms(f, testKey(f, "a")) {
-		f.Add(data)
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if k, err := ParsePublicKey(data); err == nil && (len(k.Fingerprint()) != 64 || k.KeyID() == "") {
-			t.Errorf("%q was read as %+v", data, k)
-		}
-	})
 }
 
 func TestSaveAndRead(t *testing.T) {
@@ -203,37 +126,80 @@ func TestSaveAndRead(t *testing.T) {
 	}
 }
 
-func TestParsePrivateKey(t *testing.T) {
-	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+// TestReadPrivateKeyWantsPEM keeps a public key file from becoming the key that
+// signs: its 32 bytes would do for a seed.
+func TestReadPrivateKeyWantsPEM(t *testing.T) {
+	k := testKey(t, "a")
+	path := filepath.Join(t.TempDir(), "k")
+	if _, err := ReadPrivateKey(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
 	}
-	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encode := func(key any) []byte {
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
+	raw := k.Public().(ed25519.PublicKey)
+	for name, data := range map[string][]byte{
+		"public key": raw, "public key in hexadecimal": []byte(hex.EncodeToString(raw)), "seed": k.signer.(ed25519.PrivateKey).Seed(),
+		"public key in PEM": publicPEM(t, k), "too large": bytes.Repeat([]byte("\n"), MaxFile+1),
+	} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+		if got, err := ReadPrivateKey(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
 	}
-	k, err := ParsePrivateKey(encode(p256))
-	if err != nil {
+}
+
+func TestLoadPublicKeys(t *testing.T) {
+	dir := t.TempDir()
+	a, b := testKey(t, "a"), testKey(t, "b")
+	write := func(name string, data []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("b.pem", publicPEM(t, a))
+	write("a.hex", []byte(hex.EncodeToString(b.Public().(ed25519.PublicKey))))
+	write("c.txt", []byte("not a key"))
+	write(".d.pub", []byte("hidden"))
+	keys, err := LoadPublicKeys(dir)
+	if err != nil || len(keys) != 2 || keys[0].KeyID() != b.KeyID() || keys[0].Name != "a" || keys[1].KeyID() != a.KeyID() {
+		t.Errorf("%+v, %v", keys, err)
+	}
+	write("e.pub", []byte("not a key"))
+	for _, path := range []string{dir, filepath.Join(dir, "e.pub"), filepath.Join(dir, "none")} {
+		if keys, err := LoadPublicKeys(path); err == nil {
+			t.Errorf("%s: %+v", path, keys)
+		}
+	}
+}
+
+func TestFromSigner(t *testing.T) {
+	for name, key := range map[string]ed25519.PrivateKey{"empty": nil, "seed": make([]byte, 32), "long": make([]byte, 65)} {
+		if k, err := FromSigner(key); err == nil {
+			t.Errorf("%s: %v", name, k)
+		}
+	}
+}
+
+func TestWriteEncrypted(t *testing.T) {
+	dir := t.TempDir()
+	private, publicPath := filepath.Join(dir, "k.key"), filepath.Join(dir, "k.pub")
+	k := testKey(t, "a")
+	failed := errors.New("no recipient")
+	if err := k.WriteEncrypted(private, publicPath, "", func([]byte) ([]byte, error) { return nil, failed }); !errors.Is(err, failed) {
+		t.Errorf("%v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	var plain []byte
+	if err := k.WriteEncrypted(private, publicPath, "", func(pem []byte) ([]byte, error) { plain = pem; return []byte("sealed"), nil }); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(k.KeyID(), "SHA256:") {
-		t.Errorf("P-256: %v", k)
+	if got, err := ParsePrivatePEM(plain); err != nil || got.KeyID() != k.KeyID() {
+		t.Errorf("was to be encrypted: %v, %v", got, err)
 	}
-	for name, data := range map[string][]byte{
-		"empty": nil, "p384": encode(p384), "public": publicPEM(t, k),
-		"junk":     pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("junk")}),
-		"trailing": append(encode(p256), "x"...),
-	} {
-		if got, err := ParsePrivateKey(data); err == nil {
-			t.Errorf("%s: read as %v", name, got)
-		}
+	if data, err := os.ReadFile(private); err != nil || string(data) != "sealed" {
+		t.Errorf("was written: %q, %v", data, err)
 	}
 }
 

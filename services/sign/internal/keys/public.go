@@ -1,17 +1,13 @@
 // Package keys reads and writes key files: the public keys of publishers and
 // of verdicts, and the private ones that sign, in every container people keep
-// Ed25519 and ECDSA P-256 keys in.
+// Ed25519, ECDSA P-256 and ML-DSA-65 keys in.
 package keys
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,17 +15,16 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/crypto/ssh"
+	"filippo.io/mldsa/x509"
 
 	"assize.dev/services/sign/internal/dsse"
-	"assize.dev/services/sign/internal/eddsa"
 )
 
-// PublicKey is a publisher's key, Ed25519, or a verdict's, Ed25519 or ECDSA
-// P-256.
+// PublicKey is a publisher's key, Ed25519, or a verdict's: Ed25519, ECDSA
+// P-256 or ML-DSA-65.
 type PublicKey struct {
-	// Name is for people: the file's "# Name:" line, an OpenSSH key's
-	// comment, or else the file's name.
+	// Name is for people: the file's "# Name:" line, what the container says
+	// of the key, or else the file's name.
 	Name string
 	Key  crypto.PublicKey
 }
@@ -46,11 +41,17 @@ func (k PublicKey) Fingerprint() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// KeyID is how keys are named in verdicts: the OpenSSH fingerprint,
-// "SHA256:…".
+// KeyID is how keys are named in verdicts, see dsse.KeyID.
 func (k PublicKey) KeyID() string {
 	id, _ := dsse.KeyID(k.Key) // of a type that was checked when it was parsed
 	return id
+}
+
+// Matches tells whether a name is one of the key's two, in any form that
+// ParseFingerprint reads.
+func (k PublicKey) Matches(name string) bool {
+	name, err := ParseFingerprint(name)
+	return err == nil && (name == k.Fingerprint() || name == k.KeyID())
 }
 
 // MaxFile is how many bytes a key file has at most.
@@ -111,102 +112,6 @@ func readPublicKey(path string) (PublicKey, error) {
 		k.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	}
 	return k, nil
-}
-
-// ParsePublicKey reads one public key: SPKI in PEM, maybe after a line
-// "# Name: …", Ed25519 or ECDSA P-256; or an Ed25519 key as an OpenSSH line "ssh-ed25519 …"; 64 hexadecimal digits;
-// or the 32 raw bytes. Private keys are refused in every form that can be
-// told apart: they do not belong among keys to trust.
-func ParsePublicKey(data []byte) (PublicKey, error) {
-	if len(data) == ed25519.PublicKeySize {
-		return strong("", bytes.Clone(data))
-	}
-	text := bytes.TrimSpace(data)
-	name, text := nameLine(text)
-	switch {
-	case bytes.HasPrefix(text, []byte("-----BEGIN ")):
-		key, err := parseSPKI(text)
-		if err != nil {
-			return PublicKey{}, err
-		}
-		if public, ok := key.(ed25519.PublicKey); ok {
-			return strong(name, public)
-		}
-		_, err = dsse.KeyID(key)
-		return PublicKey{name, key}, err
-	case bytes.HasPrefix(text, []byte("ssh-")):
-		return parseOpenSSH(name, text)
-	case len(text) == 2*ed25519.PublicKeySize:
-		if raw, err := hex.DecodeString(string(text)); err == nil {
-			return strong(name, raw)
-		}
-	}
-	if len(data) == ed25519.PrivateKeySize || bytes.HasPrefix(data, []byte("\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70")) {
-		return PublicKey{}, errPrivate
-	}
-	return PublicKey{}, fmt.Errorf("%d bytes are no Ed25519 public key: want SPKI PEM, an ssh-ed25519 line, 64 hexadecimal digits or 32 raw bytes", len(data))
-}
-
-var errPrivate = errors.New("this is a private key: publish and trust its public half, and keep it elsewhere")
-
-// namePrefix begins the line that gives a key a name for people.
-const namePrefix = "# Name:"
-
-func nameLine(text []byte) (name string, rest []byte) {
-	if after, ok := bytes.CutPrefix(text, []byte(namePrefix)); ok {
-		line, rest, _ := bytes.Cut(after, []byte("\n"))
-		return string(bytes.TrimSpace(line)), bytes.TrimSpace(rest)
-	}
-	return "", text
-}
-
-func parseSPKI(text []byte) (crypto.PublicKey, error) {
-	block, rest := pem.Decode(text)
-	switch {
-	case block == nil:
-		return nil, errors.New("PEM block is malformed")
-	case strings.Contains(block.Type, "PRIVATE KEY"):
-		return nil, errPrivate
-	case block.Type != "PUBLIC KEY":
-		return nil, fmt.Errorf("PEM block is a %.40q, want PUBLIC KEY (SPKI)", block.Type)
-	case len(bytes.TrimSpace(rest)) != 0:
-		return nil, errors.New("more than one PEM block: want one key per file")
-	}
-	key, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("PEM block: %w", err)
-	}
-	return key, nil
-}
-
-func parseOpenSSH(name string, text []byte) (PublicKey, error) {
-	parsed, comment, options, rest, err := ssh.ParseAuthorizedKey(text)
-	if err != nil {
-		return PublicKey{}, fmt.Errorf("OpenSSH key: %w", err)
-	}
-	if len(rest) != 0 || len(options) != 0 {
-		return PublicKey{}, errors.New("OpenSSH key: want one line without options")
-	}
-	wrapped, ok := parsed.(ssh.CryptoPublicKey)
-	if !ok {
-		return PublicKey{}, fmt.Errorf("OpenSSH key is %s, want ssh-ed25519", parsed.Type())
-	}
-	public, ok := wrapped.CryptoPublicKey().(ed25519.PublicKey)
-	if !ok || parsed.Type() != ssh.KeyAlgoED25519 {
-		return PublicKey{}, fmt.Errorf("OpenSSH key is %s, want ssh-ed25519", parsed.Type())
-	}
-	if name == "" {
-		name = comment
-	}
-	return strong(name, public)
-}
-
-// strong refuses keys that nobody or anybody can sign for.
-func strong(name string, key ed25519.PublicKey) (PublicKey, error) {
-	if err := eddsa.CheckKey(key); err != nil {
-		return PublicKey{}, err
-	}
-	return PublicKey{name, key}, nil
 }
 
 // ReadSmall reads a file of at most MaxFile bytes.
