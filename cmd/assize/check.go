@@ -19,7 +19,7 @@ import (
 type checkCmd struct {
 	pipelineFlags
 	Registry  string   `help:"Name of the registry the files are from, as policy and subscribers see it." default:"local"`
-	Signature []string `help:"Signature beside the (single) file; FILE.sig, .ed25519, .asc, .minisig and .sigstore.json are found without it." placeholder:"FILE" type:"path" sep:"none"`
+	Signature []string `help:"Signature of the (single) file; those that lie beside a file, such as FILE.sig, FILE.asc or FILE.sigstore.json, are found without it." placeholder:"FILE" type:"path" sep:"none"`
 	File      []string `arg:"" help:"Packages to judge."`
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"assize.dev/shared/event"
@@ -43,15 +44,12 @@ func withoutPath(err error) error {
 	return err
 }
 
-// besideSuffixes are the files looked for beside a package.
-var besideSuffixes = []string{".ed25519", ".sig", ".asc", ".minisig", ".sigstore.json"}
-
 // signaturesBeside reads the signatures given for a file, or without any
 // those that lie beside it.
 func signaturesBeside(file string, given []string) ([]event.Attached, error) {
 	paths := given
 	if len(given) == 0 {
-		for _, suffix := range besideSuffixes {
+		for _, suffix := range event.SignatureSuffixes {
 			if _, err := os.Lstat(file + suffix); err == nil {
 				paths = append(paths, file+suffix)
 			}
@@ -63,9 +61,25 @@ func signaturesBeside(file string, given []string) ([]event.Attached, error) {
 		if err != nil {
 			return nil, fmt.Errorf("signature %s: %w", p, err)
 		}
-		found = append(found, event.Attached{Name: filepath.Base(p), Data: data})
+		found = append(found, event.Attached{Name: nameBeside(file, p), Data: data})
 	}
 	return found, nil
+}
+
+// nameBeside is the name of a signature as the verifier wants it, after that
+// of the file it is of. A signature that somebody names is of that file
+// whatever it is called; its suffix is kept, for people to know it by.
+func nameBeside(file, signature string) string {
+	name, base := filepath.Base(signature), filepath.Base(file)
+	if strings.HasPrefix(name, base+".") {
+		return name
+	}
+	for _, suffix := range event.SignatureSuffixes {
+		if strings.HasSuffix(name, suffix) {
+			return base + suffix
+		}
+	}
+	return base + ".sig"
 }
 
 func readSignature(path string) ([]byte, error) {

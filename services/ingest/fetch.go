@@ -20,40 +20,46 @@ import (
 
 // download spools what is at the upload's URL. The error is blob.ErrTooLarge,
 // permanent, an outage, or worth a few more attempts.
-func (s *Service) download(ctx context.Context, u *event.Upload) (*blob.Spooled, error) {
+func (s *Service) download(ctx context.Context, u *event.Upload) (spooled *blob.Spooled, err error) {
 	if u.Size > s.config.MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes are announced", blob.ErrTooLarge, u.Size)
 	}
-	fetching, cancel := context.WithCancelCause(ctx)
+	err = s.get(ctx, u.URL, func(getting context.Context, body *sent, size int64) error {
+		if size > s.config.MaxSize {
+			return fmt.Errorf("%w: %d bytes", blob.ErrTooLarge, size)
+		}
+		var err error
+		spooled, err = blob.Spool(getting, "", body, s.config.MaxSize)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, blob.ErrTooLarge), body.err != nil, getting.Err() != nil:
+			return fmt.Errorf("after %d bytes: %w", body.n, err)
+		}
+		return bus.Unavailable(err) // our disk
+	})
+	return spooled, err
+}
+
+// get gives read the bytes at a URL and their number or -1. It ends them when
+// they come too slowly, and read's context with them. Errors say what of,
+// without the URL's secrets.
+func (s *Service) get(ctx context.Context, raw string, read func(getting context.Context, body *sent, size int64) error) error {
+	getting, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	clock := time.AfterFunc(s.pace.patience, func() { cancel(errTooSlow) })
 	defer clock.Stop()
 
-	from := withoutSecrets(u.URL)
-	object, size, err := s.fetch.open(fetching, u.URL)
+	object, size, err := s.fetch.open(getting, raw)
+	if err == nil {
+		defer object.Close()
+		err = read(getting, s.pace.read(object, func(t time.Time) { clock.Reset(time.Until(t)) }), size)
+	}
+	if cause := context.Cause(getting); err != nil && errors.Is(cause, errTooSlow) && !errors.Is(err, errTooSlow) {
+		err = errors.Join(cause, err) // the reader says only that it was cancelled
+	}
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", from, errors.Join(tooSlow(fetching), err))
-	}
-	defer object.Close()
-	if size > s.config.MaxSize {
-		return nil, fmt.Errorf("get %s: %w: %d bytes", from, blob.ErrTooLarge, size)
-	}
-	body := s.pace.read(object, func(t time.Time) { clock.Reset(time.Until(t)) })
-	spooled, err := blob.Spool(fetching, "", body, s.config.MaxSize)
-	switch {
-	case err == nil:
-		return spooled, nil
-	case errors.Is(err, blob.ErrTooLarge), body.err != nil, fetching.Err() != nil:
-		return nil, fmt.Errorf("get %s: after %d bytes: %w", from, body.n, errors.Join(tooSlow(fetching), err))
-	}
-	return nil, bus.Unavailable(err) // our disk
-}
-
-// tooSlow is why fetching ended, if the clock ended it: what the reader says
-// is only that it was cancelled.
-func tooSlow(fetching context.Context) error {
-	if err := context.Cause(fetching); errors.Is(err, errTooSlow) {
-		return err
+		return fmt.Errorf("get %s: %w", withoutSecrets(raw), err)
 	}
 	return nil
 }
@@ -63,6 +69,7 @@ func tooSlow(fetching context.Context) error {
 type fetcher struct {
 	hosts     []string
 	buckets   []string
+	siblings  []string // suffixes to ask hosts for
 	s3        blob.S3Config
 	transport *http.Transport
 	client    *http.Client
@@ -80,6 +87,10 @@ func newFetcher(c Config, s3 blob.S3Config) (*fetcher, error) {
 			return nil, fmt.Errorf("ASSIZE_FETCH_HOSTS: %q: want a host, host:port or *.domain", h)
 		}
 		f.hosts = append(f.hosts, h)
+	}
+	var err error
+	if f.siblings, err = siblingSuffixes(c.FetchSiblings); err != nil {
+		return nil, err
 	}
 	f.transport = http.DefaultTransport.(*http.Transport).Clone()
 	f.transport.ResponseHeaderTimeout = 30 * time.Second
@@ -123,7 +134,7 @@ func (f *fetcher) open(ctx context.Context, raw string) (io.ReadCloser, int64, e
 		return resp.Body, resp.ContentLength, nil
 	}
 	_ = resp.Body.Close() // nothing is expected of it
-	err = fmt.Errorf("the answer is %.80q", resp.Status)
+	err = &statusError{resp.StatusCode, resp.Status}
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotImplemented || code == http.StatusHTTPVersionNotSupported:
 	case code >= 500 || code == http.StatusTooManyRequests:
@@ -131,6 +142,14 @@ func (f *fetcher) open(ctx context.Context, raw string) (io.ReadCloser, int64, e
 	}
 	return nil, 0, err // registries answer 404 before a fresh upload is visible: try again, but not for ever
 }
+
+// statusError is an answer that brings no bytes.
+type statusError struct {
+	code int
+	text string
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("the answer is %.80q", e.text) }
 
 // unreachable tells a registry that is away from one that answers badly,
 // which may be about this one upload.

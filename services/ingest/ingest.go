@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"assize.dev/shared/blob"
@@ -20,12 +21,13 @@ import (
 
 // Config of the service.
 type Config struct {
-	Token        config.Secret `env:"ASSIZE_INGEST_TOKEN" help:"bearer token that PUT requires; without one only this machine may PUT"`
-	MaxSize      int64         `env:"ASSIZE_MAX_ARTIFACT, default=5368709120" help:"largest artifact taken, in bytes"`
-	MaxPuts      int           `env:"ASSIZE_MAX_PUTS, default=64" help:"artifacts received by PUT at a time; whoever comes on top is told to come back"`
-	FetchHosts   []string      `env:"ASSIZE_FETCH_HOSTS" help:"hosts that uploads may be fetched from over http(s), comma-separated, with port if it is not the scheme's, *.example.org for subdomains; none by default"`
-	FetchBuckets []string      `env:"ASSIZE_FETCH_BUCKETS" help:"buckets of the object store's server that uploads may be fetched from, comma-separated; none by default"`
-	Workers      int           `env:"ASSIZE_WORKERS, default=4" help:"uploads fetched at a time"`
+	Token         config.Secret `env:"ASSIZE_INGEST_TOKEN" help:"bearer token that PUT requires; without one only this machine may PUT"`
+	MaxSize       int64         `env:"ASSIZE_MAX_ARTIFACT, default=5368709120" help:"largest artifact taken, in bytes"`
+	MaxPuts       int           `env:"ASSIZE_MAX_PUTS, default=64" help:"artifacts received by PUT at a time; whoever comes on top is told to come back"`
+	FetchHosts    []string      `env:"ASSIZE_FETCH_HOSTS" help:"hosts that uploads may be fetched from over http(s), comma-separated, with port if it is not the scheme's, *.example.org for subdomains; none by default"`
+	FetchSiblings []string      `env:"ASSIZE_FETCH_SIBLINGS" help:"suffixes of the signatures to ask these hosts for beside every upload, comma-separated, as in .asc,.sigstore.json; each is a request; none by default"`
+	FetchBuckets  []string      `env:"ASSIZE_FETCH_BUCKETS" help:"buckets of the object store's server that uploads, and the signatures beside them, may be fetched from, comma-separated; none by default"`
+	Workers       int           `env:"ASSIZE_WORKERS, default=4" help:"uploads fetched at a time"`
 }
 
 // defaultPuts is MaxPuts where none is given.
@@ -110,6 +112,11 @@ func (s *Service) takeUpload(ctx context.Context, m *bus.Message, u *event.Uploa
 	if u.Size != 0 && u.Size != spooled.Size() {
 		return bus.Permanent(fmt.Errorf("%s holds %d bytes, but %d were announced", order.Source, spooled.Size(), u.Size))
 	}
+	beside, err := s.siblings(ctx, u, order)
+	if err != nil {
+		return err
+	}
+	order.Signatures = append(slices.Clip(order.Signatures), beside...)
 	_, err = s.announce(ctx, spooled, order)
 	return err
 }

@@ -43,7 +43,8 @@ type Accepted struct {
 //	Content-Digest: sha-256=:<base64>: refuse other bytes (RFC 9530); or sha-512
 //	Assize-Filename: <name>            in UTF-8; defaults to the name
 //	Assize-Signature: <file name>=<base64>  a signature beside the artifact, its
-//	                                   name percent-encoded; repeatable
+//	                                   name percent-encoded; repeatable; what
+//	                                   comes in a PUT of its own is none
 //
 // Errors are {"error": text}: 400, 401, 408 for a body that comes too slowly,
 // 409 for a key used for another upload, 413, 415 for an encoded body, and

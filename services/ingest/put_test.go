@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -51,6 +52,30 @@ func TestPut(t *testing.T) {
 	}
 	if subject := b.messages(bus.Events)[0].Subject; subject != "assize.artifact.new.npm%2Eprod."+a.Run {
 		t.Errorf("subject %s", subject)
+	}
+}
+
+// As many signatures as may travel with an artifact, as large as they may be,
+// under names as long as they may be.
+func TestPutMostSignatures(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var header []string
+	for i := range event.MaxSignatures {
+		name := strings.Repeat("\xc3\xa9", event.MaxName/2-1) + fmt.Sprintf("%02d", i)
+		header = append(header, "Assize-Signature", url.PathEscape(name)+"="+b64(bytes.Repeat([]byte{byte(i)}, event.MaxAttached/event.MaxSignatures)))
+	}
+	if got := b.put("/v1/artifacts/r/n", strings.NewReader("x"), header...); got.status != http.StatusAccepted {
+		t.Fatalf("%d %s", got.status, got.Error)
+	}
+	a := b.artifact([]byte("x"))
+	if len(a.Signatures) != event.MaxSignatures {
+		t.Fatalf("%d signatures", len(a.Signatures))
+	}
+	for i, s := range a.Signatures {
+		if len(s.Name) != event.MaxName || len(s.Data) != event.MaxAttached/event.MaxSignatures || s.Data[0] != byte(i) {
+			t.Errorf("signature %d: %d bytes called %.20q", i, len(s.Data), s.Name)
+		}
 	}
 }
 
