@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"assize.dev/services/sign/internal/pattern"
 )
 
 // maxName is far beyond any name, and bounds what results say. Leaves with
@@ -84,43 +86,18 @@ func namesMatch(patterns []string, leaf *x509.Certificate) bool {
 		return true
 	}
 	has := names(leaf)
-	for _, pattern := range patterns {
-		field, rest, prefixed := strings.Cut(pattern, ":")
+	for _, p := range patterns {
+		field, rest, prefixed := strings.Cut(p, ":")
 		switch field {
 		case "cn", "email", "uri", "dns":
 		default:
 			prefixed = false
 		}
 		for _, n := range has {
-			if prefixed && n.field == field && matches(rest, n.value) || !prefixed && matches(pattern, n.value) {
+			if prefixed && n.field == field && pattern.Match(rest, n.value) || !prefixed && pattern.Match(p, n.value) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// matches tells whether all of s is what the pattern says, with * for any
-// run of characters.
-func matches(pattern, s string) bool {
-	first, rest, wild := strings.Cut(pattern, "*")
-	if !wild {
-		return s == pattern
-	}
-	s, ok := strings.CutPrefix(s, first)
-	if !ok {
-		return false
-	}
-	for {
-		part, after, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(s, part)
-		}
-		// The leftmost place leaves the most for the parts that follow.
-		_, s, ok = strings.Cut(s, part)
-		if !ok {
-			return false
-		}
-		rest = after
-	}
 }

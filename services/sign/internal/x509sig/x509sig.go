@@ -45,8 +45,8 @@ type Anchors struct {
 	Intermediates []*x509.Certificate
 	// TimestampRoots end the chains of timestamp authorities.
 	TimestampRoots []*x509.Certificate
-	// Names is whom the roots are trusted for, as patterns in which * stands
-	// for any run of characters. "cn:", "email:", "uri:" or "dns:" in front
+	// Names is whom the roots are trusted for, as patterns (see package
+	// pattern). "cn:", "email:", "uri:" or "dns:" in front
 	// of a pattern names the field of the leaf that it is about: the
 	// subject's common name or one kind of alternative name; without it, any
 	// of the four may match. Case matters. No names at all mean anybody.

@@ -264,20 +264,6 @@ func TestNames(t *testing.T) {
 	})
 }
 
-func TestMatches(t *testing.T) {
-	for _, c := range []struct {
-		pattern, s string
-		want       bool
-	}{
-		{"", "", true}, {"*", "", true}, {"**", "", true}, {"a*a", "a", false}, {"a*a", "aa", true}, {"ab*ba", "aba", false},
-		{"*b*", "abc", true}, {"*bc*c", "abc", false}, {"*b*c", "abbcc", true}, {"a*c*e", "abcde", true}, {"a*e*c", "abcde", false}, {"?", "a", false},
-	} {
-		if got := matches(c.pattern, c.s); got != c.want {
-			t.Errorf("%q matches %q: %v", c.pattern, c.s, got)
-		}
-	}
-}
-
 func TestSigner(t *testing.T) {
 	for _, c := range []struct {
 		want string

@@ -1,0 +1,12 @@
+package trust
+
+// testRoot is a certificate authority of no use but to be read.
+const testRoot = `-----BEGIN CERTIFICATE-----
+MIIBTDCB/6ADAgECAhQwoL+JMa80K5/KHD0KKNVAv1Z3kzAFBgMrZXAwGzEZMBcG
+A1UEAwwQQXNzaXplIHRlc3Qgcm9vdDAgFw0yNjExMjUyMjM1NTJaGA8yMTI2MTEw
+MTIyMzU1MlowGzEZMBcGA1UEAwwQQXNzaXplIHRlc3Qgcm9vdDAqMAUGAytlcAMh
+AAprKm9itkcs4Ya4ZJVzSboKnE8jeODnVWzWDYxy0PYyo1MwUTAdBgNVHQ4EFgQU
+G+kTnr1CiKDPtZfVMj1Qkv+O5YUwHwYDVR0jBBgwFoAUG+kTnr1CiKDPtZfVMj1Q
+kv+O5YUwDwYDVR0TAQH/BAUwAwEB/zAFBgMrZXADQQCOoUKNPPd7QgLYFaaa9JDd
+HEAr25+ehtbPWKfEqqVfDow1zwSntoTE5ZYL3dyzJGodUmbdz+eMqpG1bf8ryeIG
+-----END CERTIFICATE-----`

@@ -1,0 +1,45 @@
+package trust
+
+import "testing"
+
+func TestScope(t *testing.T) {
+	const purl = "pkg:npm/%40example/app@1.2.0?arch=x#sub"
+	for _, c := range []struct {
+		registries, packages []string
+		registry, purl       string
+		want                 bool
+	}{
+		{nil, nil, "npm-prod", purl, true},
+		{nil, nil, "npm-prod", "", true},
+		{[]string{"npm-prod"}, nil, "npm-prod", "", true},
+		{[]string{"npm-prod"}, nil, "npm-test", purl, false},
+		{[]string{"a", "npm-*"}, nil, "npm-test", purl, true},
+		{nil, []string{"pkg:npm/%40example/*"}, "r", purl, true},
+		{nil, []string{"pkg:npm/%40example/app"}, "r", purl, true},
+		{nil, []string{"pkg:npm/%40example/app@1.2.0"}, "r", purl, true},
+		{nil, []string{"pkg:npm/%40example/app@1.*"}, "r", purl, true},
+		{nil, []string{"pkg:npm/%40example/app@2.*"}, "r", purl, false},
+		{nil, []string{"pkg:npm/%40example/ap"}, "r", purl, false},
+		{nil, []string{"pkg:npm/*"}, "r", purl, false}, // one star stops at a slash
+		{nil, []string{"pkg:npm/**"}, "r", purl, true},
+		{nil, []string{"pkg:npm/**"}, "r", "pkg:pypi/app@1", false},
+		{nil, []string{"pkg:npm/**"}, "r", "", false}, // names no package
+		{nil, []string{"pkg:**"}, "r", "", false},
+		{[]string{"r"}, []string{"pkg:npm/app"}, "r", "pkg:npm/app", true},
+		{[]string{"q"}, []string{"pkg:npm/app"}, "r", "pkg:npm/app", false},
+	} {
+		s, err := newScope(c.registries, c.packages)
+		if err != nil {
+			t.Errorf("%q %q: %v", c.registries, c.packages, err)
+			continue
+		}
+		if got := s.includes(c.registry, c.purl); got != c.want {
+			t.Errorf("%q %q includes %q %q: %v", c.registries, c.packages, c.registry, c.purl, got)
+		}
+	}
+	for _, bad := range [][2][]string{{{""}, nil}, {nil, {"npm/app"}}, {nil, {""}}, {nil, {"*"}}} {
+		if _, err := newScope(bad[0], bad[1]); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
