@@ -78,7 +78,7 @@ func (p *pipeline) start(ctx context.Context, keyFile string, workers int) error
 	if err := key.WriteFiles(keyFile, keyFile+".pub", "bench"); err != nil {
 		return err
 	}
-	signConfig.KeyFile, signConfig.TrustedKeys = keyFile, ""
+	signConfig.Keys, signConfig.KeySet, signConfig.TrustedKeys = []string{keyFile}, "", ""
 	signConfig.Workers, verdictConfig.Workers = workers, workers
 
 	log, b := slog.Default(), p.broker.bus

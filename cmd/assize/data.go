@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"assize.dev/services/sign"
 )
 
 // dataDir is where the state of an embedded Assize lives.
@@ -46,11 +48,16 @@ func (d dataDir) path(elem ...string) string {
 	return filepath.Join(append([]string{string(d)}, elem...)...)
 }
 
-func (d dataDir) nats() string       { return d.path("nats") }
-func (d dataDir) store() string      { return d.path("store") }
-func (d dataDir) trusted() string    { return d.path("trusted") }
-func (d dataDir) signingKey() string { return d.path("keys", "assize.key") }
-func (d dataDir) publicKey() string  { return d.path("keys", "assize.pub") }
+func (d dataDir) nats() string    { return d.path("nats") }
+func (d dataDir) store() string   { return d.path("store") }
+func (d dataDir) trusted() string { return d.path("trusted") }
+func (d dataDir) keys() string    { return d.path("keys") }
+
+// publicKey is the file with the public key of the verdicts that are signed
+// now.
+func (d dataDir) publicKey() string {
+	return sign.NewKeyDir(d.keys(), sign.SignerOptions{}).PublicFile()
+}
 
 // secret returns the 32 random bytes kept under name, made at first use.
 func (d dataDir) secret(name string) ([]byte, error) {

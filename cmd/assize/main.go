@@ -33,17 +33,23 @@ const (
 type cli struct {
 	globals
 
-	Demo      demoCmd      `cmd:"" help:"See it work: judge three small packages made on the spot."`
-	Check     checkCmd     `cmd:"" help:"Judge files: the whole pipeline in this process, a signed verdict for each."`
-	Up        upCmd        `cmd:"" help:"Run every service in this process, for registries to upload to."`
-	Submit    submitCmd    `cmd:"" help:"Upload files to a running Assize."`
-	Watch     watchCmd     `cmd:"" help:"Follow verdicts as they are published."`
-	Keygen    keygenCmd    `cmd:"" help:"Make or import an Ed25519 key pair."`
-	Audit     auditCmd     `cmd:"" help:"Read and verify the audit log."`
-	Doctor    doctorCmd    `cmd:"" help:"Check that this machine, or an S3 endpoint, can carry Assize."`
-	Provision provisionCmd `cmd:"" help:"Create streams and consumers on a NATS server, or show how they differ."`
-	Nats      natsCmd      `cmd:"" help:"Run the NATS server that the services share, set up so that nothing acknowledged is lost."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Demo          demoCmd          `cmd:"" help:"See it work: judge three small packages made on the spot."`
+	Check         checkCmd         `cmd:"" help:"Judge files: the whole pipeline in this process, a signed verdict for each."`
+	Verify        verifyCmd        `cmd:"" help:"Verify what signed a file, and whether that is somebody you trust."`
+	SLSA          slsaCmd          `cmd:"" name:"slsa" help:"Verify where a file was built from, and which SLSA build level that proves."`
+	Inspect       inspectCmd       `cmd:"" help:"Show what is inside a PSPF package, and whether it is what its signer made."`
+	Up            upCmd            `cmd:"" help:"Run every service in this process, for registries to upload to."`
+	Submit        submitCmd        `cmd:"" help:"Upload files to a running Assize."`
+	Watch         watchCmd         `cmd:"" help:"Follow verdicts as they are published."`
+	VerifyVerdict verifyVerdictCmd `cmd:"" help:"Check verdicts that Assize signed, offline."`
+	Keygen        keygenCmd        `cmd:"" help:"Make or import an Ed25519 key pair."`
+	Keys          keysCmd          `cmd:"" help:"Show, rotate and revoke the keys that sign verdicts."`
+	Sign          signCmd          `cmd:"" help:"Sign files, as publishers do."`
+	Audit         auditCmd         `cmd:"" help:"Read and verify the audit log."`
+	Doctor        doctorCmd        `cmd:"" help:"Check that this machine, or an S3 endpoint, can carry Assize."`
+	Provision     provisionCmd     `cmd:"" help:"Create streams and consumers on a NATS server, or show how they differ."`
+	Nats          natsCmd          `cmd:"" help:"Run the NATS server that the services share, set up so that nothing acknowledged is lost."`
+	Version       versionCmd       `cmd:"" help:"Print the version."`
 }
 
 type globals struct {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"assize.dev/services/audit"
@@ -58,7 +57,7 @@ func startNode(ctx context.Context, data dataDir, f pipelineFlags, listen string
 		}
 		return nil, err
 	}
-	if err := n.ensureKeys(); err != nil {
+	if err := sign.NewKeyDir(data.keys(), sign.SignerOptions{}).Ensure(ctx); err != nil {
 		return nil, err
 	}
 	if n.bus, err = n.server.Connect(ctx, "assize"); err != nil {
@@ -100,7 +99,7 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 			return err
 		}
 	}
-	signConfig.KeyFile, signConfig.TrustedKeys = n.data.signingKey(), trusted
+	signConfig.Keys, signConfig.KeySet, signConfig.TrustedKeys = nil, n.data.keys(), trusted
 	scanConfig.Advisories, scanConfig.SecretsKey = f.Advisories, config.Secret(key)
 	verdictConfig.Policy = f.Policy
 	for _, workers := range []*int{&ingestConfig.Workers, &signConfig.Workers, &sbomConfig.Workers, &scanConfig.Workers, &verdictConfig.Workers} {
@@ -134,28 +133,6 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 		{Name: "scan", Run: scanner.Run, Ready: scanner.Ready},
 		{Name: "verdict", Run: judge.Run},
 		{Name: "audit", Run: n.audit.Run},
-	}
-	return nil
-}
-
-// ensureKeys makes the node's signing key at first use.
-func (n *node) ensureKeys() error {
-	if err := os.MkdirAll(filepath.Dir(n.data.signingKey()), 0o700); err != nil {
-		return err
-	}
-	_, err := os.Stat(n.data.signingKey())
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	k, err := sign.GenerateKey()
-	if err != nil {
-		return err
-	}
-	if err := k.WriteFiles(n.data.signingKey(), n.data.publicKey(), "assize verdicts"); err != nil {
-		return fmt.Errorf("make a signing key: %w", err)
 	}
 	return nil
 }

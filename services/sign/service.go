@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"assize.dev/services/sign/internal/attest"
+	"assize.dev/services/sign/internal/signer"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
 	"assize.dev/shared/event"
@@ -22,7 +23,7 @@ import (
 // with signed verdicts.
 type Service struct {
 	verifier evidence.Analyser
-	attestor *attest.Attestor
+	signing  *signing
 	bus      *bus.Bus
 	store    blob.Store
 	workers  int
@@ -40,16 +41,17 @@ func New(c Config, version string, b *bus.Bus, store blob.Store, log *slog.Logge
 	if err != nil {
 		return nil, fmt.Errorf("ASSIZE_VERIFY_LEVEL: %w", err)
 	}
-	key, err := c.privateKey()
-	if err != nil {
-		return nil, err
+	keys := &signing{
+		config: c, verifier: attest.Verifier{ID: c.VerifierID, Version: version}, open: signer.Open, log: log,
 	}
-	attestor, err := attest.New(key, c.VerifierID, version)
-	if err != nil {
+	if err := keys.verifier.Check(); err != nil {
 		return nil, fmt.Errorf("ASSIZE_VERIFIER_ID: %w", err)
 	}
-	log.Info("keys", "signing", key.KeyID(), "verifier", c.VerifierID, "trusted", len(trust.Keys()), "trust", trust.Digest())
-	return &Service{verifier, attestor, b, store, max(1, c.Workers), log}, nil
+	if err := keys.load(context.Background()); err != nil {
+		return nil, err
+	}
+	log.Info("verification", "verifier", c.VerifierID, "publishers", trust.Size(), "trust", trust.Digest())
+	return &Service{verifier, keys, b, store, max(1, c.Workers), log}, nil
 }
 
 // Run verifies and attests until ctx ends.
@@ -74,18 +76,22 @@ func (s *Service) Attest(ctx context.Context) error {
 }
 
 // attest signs one decision: the files are durable before the verdict that
-// refers to them is said, once.
+// refers to them is said, once. While a key is out of reach decisions wait.
 func (s *Service) attest(ctx context.Context, m *bus.Message) error {
 	d, ok := m.Payload.(*event.Decision)
 	if !ok {
 		return bus.Permanent(fmt.Errorf("%w: %s on %s, want a decision", event.ErrInvalid, m.Event.Type, m.Subject))
 	}
-	verdict, files, err := s.attestor.Attest(ctx, *d)
+	attestor, err := s.signing.forDecision(ctx, d.Time)
+	if err != nil {
+		return bus.Unavailable(err)
+	}
+	verdict, files, err := attestor.Attest(ctx, *d)
 	if errors.Is(err, event.ErrInvalid) {
 		return bus.Permanent(err)
 	}
 	if err != nil {
-		return err
+		return bus.Unavailable(err)
 	}
 	// Side by side: to wait for the disk, or the network, is most of the work.
 	storing, storeCtx := errgroup.WithContext(ctx)

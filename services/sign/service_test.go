@@ -3,6 +3,7 @@ package sign
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -40,7 +41,7 @@ func newFixture(t *testing.T) *fixture {
 	if err := f.key.WriteFiles(keyFile, keyFile+".pub", ""); err != nil {
 		t.Fatal(err)
 	}
-	trusted := folder(t, map[string][]byte{"publisher.pem": publicPEM(t, testKey(t, "publisher"))})
+	trusted := folder(t, map[string][]byte{"publisher.pub": testKey(t, "publisher").Public().(ed25519.PublicKey)})
 	env := envconfig.MapLookuper(map[string]string{"ASSIZE_SIGN_KEY": keyFile, "ASSIZE_TRUSTED_KEYS": trusted})
 	if err := config.Load(t.Context(), env, &f.config); err != nil {
 		t.Fatal(err)
@@ -55,6 +56,12 @@ func (f *fixture) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.run(t, s)
+}
+
+// run runs a service until the test ends.
+func (f *fixture) run(t *testing.T, s *Service) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -194,9 +201,9 @@ func TestOtherFilesInTheWay(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	f := newFixture(t)
 	for name, edit := range map[string]func(*Config){
-		"ASSIZE_SIGN_KEY":     func(c *Config) { c.KeyFile = "" },
-		"ASSIZE_TRUSTED_KEYS": func(c *Config) { c.TrustedKeys = c.KeyFile },
-		"ASSIZE_VERIFY_LEVEL": func(c *Config) { c.Level = "paranoid" },
+		"ASSIZE_SIGN_KEY":     func(c *Config) { c.Keys = nil },
+		"ASSIZE_TRUSTED_KEYS": func(c *Config) { c.TrustedKeys = c.Keys[0] },
+		"ASSIZE_VERIFY_LEVEL": func(c *Config) { c.Level = "none" },
 		"ASSIZE_VERIFIER_ID":  func(c *Config) { c.VerifierID = "me" },
 	} {
 		c := f.config

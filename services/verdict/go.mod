@@ -6,10 +6,7 @@ require assize.dev/shared v0.0.0
 
 replace assize.dev/shared => ../../shared
 
-require (
-	github.com/open-policy-agent/opa v1.20.2
-	gopkg.in/yaml.v3 v3.0.1
-)
+require github.com/open-policy-agent/opa v1.20.2
 
 require (
 	github.com/google/uuid v1.6.0 // indirect

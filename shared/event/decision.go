@@ -128,6 +128,8 @@ type Verdict struct {
 	Grade    Grade         `json:"grade" jsonschema:"enum=risk,enum=community,enum=verified,enum=locked"`
 	Reasons  []Reason      `json:"reasons"`
 	KeyID    string        `json:"keyId" jsonschema_description:"OpenSSH fingerprint of the key that signed: SHA256: and base64."`
+	// KeyVersion is that of the set of verdict keys that the key is active in.
+	KeyVersion int `json:"keyVersion,omitempty" jsonschema_description:"Version of the key set that the key is active in; absent without a key set."`
 	// Envelope is the DSSE envelope over the in-toto statement with
 	// Assize's own predicate; the files of Documents hold the same and, for
 	// an allow, a SLSA verification summary.

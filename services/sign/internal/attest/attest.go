@@ -1,17 +1,22 @@
 // Package attest turns decisions into signed files that anyone can check
 // with the public key alone: in-toto statements in DSSE envelopes, each bare
 // and as a Sigstore bundle, because clients read one or the other.
+//
+// What is signed is made here, from the decision, and signed at once: no
+// bytes from elsewhere ever reach a key.
 package attest
 
 import (
 	"context"
-	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
+	"slices"
+
+	"filippo.io/mldsa"
 
 	"assize.dev/services/sign/internal/dsse"
+	"assize.dev/services/sign/internal/signer"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
@@ -19,23 +24,40 @@ import (
 
 // Attestor signs decisions as one verifier.
 type Attestor struct {
-	key      crypto.Signer
-	keyID    string
 	verifier Verifier
+	signers  []signer.Signer
+	keyIDs   []string // of the signers
 }
 
-// New makes an Attestor. The key is Ed25519 or ECDSA P-256; verifierID is
-// the absolute URI by which relying parties know us.
-func New(key crypto.Signer, verifierID, version string) (*Attestor, error) {
-	id, err := dsse.KeyID(key.Public())
-	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
+// New makes an Attestor that signs with every one of signers. The first key
+// is Ed25519 or ECDSA P-256: it alone signs the bundles, and names verdicts.
+// verifier.ID is the absolute URI by which relying parties know us.
+func New(verifier Verifier, signers ...signer.Signer) (*Attestor, error) {
+	if err := verifier.Check(); err != nil {
+		return nil, err
 	}
-	if u, err := url.Parse(verifierID); err != nil || !u.IsAbs() || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("verifier id %.200q: want an absolute URI without query or fragment", verifierID)
+	a := &Attestor{verifier: verifier, signers: signers}
+	for i, s := range signers {
+		id, err := dsse.KeyID(s.Public())
+		if err != nil {
+			return nil, fmt.Errorf("signing key %d: %w", i+1, err)
+		}
+		if slices.Contains(a.keyIDs, id) {
+			return nil, fmt.Errorf("signing key %s is given twice", id)
+		}
+		a.keyIDs = append(a.keyIDs, id)
 	}
-	return &Attestor{key: key, keyID: id, verifier: Verifier{ID: verifierID, Version: version}}, nil
+	if len(signers) == 0 {
+		return nil, errors.New("no signing key")
+	}
+	if _, ok := signers[0].Public().(*mldsa.PublicKey); ok {
+		return nil, errors.New("the first signing key is ML-DSA, which few clients verify yet: name an Ed25519 or ECDSA P-256 key before it")
+	}
+	return a, nil
 }
+
+// KeyIDs names the keys that sign, in their order.
+func (a *Attestor) KeyIDs() []string { return slices.Clone(a.keyIDs) }
 
 // File is one signed file, to be stored under the verdict's key.
 type File struct {
@@ -58,8 +80,10 @@ const (
 // whatever its result says.
 //
 // The verdict refers to the files by the keys they are to be stored under
-// and carries the envelope itself. The same decision and key give the same
-// bytes. An error that wraps event.ErrInvalid will not go away by itself.
+// and carries the envelope itself. The same decision and keys give the same
+// bytes, as far as the signers are deterministic. An error that wraps
+// event.ErrInvalid is the decision's fault and will not go away; any other is
+// a signer's, whose key is out of reach.
 func (a *Attestor) Attest(ctx context.Context, d event.Decision) (*event.Verdict, []File, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -69,10 +93,10 @@ func (a *Attestor) Attest(ctx context.Context, d event.Decision) (*event.Verdict
 	}
 	d.Reasons = within(d.Reasons, d.Decision)
 
-	files, err := a.sign(subjectOf(&d), VerdictPredicateType, a.predicate(&d), VerdictEnvelope, VerdictBundle)
+	files, err := a.sign(ctx, subjectOf(&d), VerdictPredicateType, a.predicate(&d), VerdictEnvelope, VerdictBundle)
 	if err == nil && d.Decision == event.Allow {
 		var summary []File
-		summary, err = a.sign(subjectOf(&d), SummaryPredicateType, a.summary(&d), SummaryEnvelope, SummaryBundle)
+		summary, err = a.sign(ctx, subjectOf(&d), SummaryPredicateType, a.summary(&d), SummaryEnvelope, SummaryBundle)
 		files = append(files, summary...)
 	}
 	if err != nil {
@@ -102,24 +126,27 @@ func check(d *event.Decision) error {
 }
 
 // sign makes the two files of one statement.
-func (a *Attestor) sign(s Subject, predicateType string, predicate any, envelopeName, bundleName string) ([]File, error) {
+func (a *Attestor) sign(ctx context.Context, s Subject, predicateType string, predicate any, envelopeName, bundleName string) ([]File, error) {
 	body, err := json.Marshal(predicate)
 	if err != nil {
-		return nil, fmt.Errorf("encoding predicate %s: %w", predicateType, err)
+		return nil, fmt.Errorf("%w: encoding predicate %s: %w", event.ErrInvalid, predicateType, err)
 	}
 	statement, err := json.Marshal(Statement{
 		Type: StatementType, Subject: []Subject{s}, PredicateType: predicateType, Predicate: body,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("encoding statement %s: %w", predicateType, err)
+		return nil, fmt.Errorf("%w: encoding statement %s: %w", event.ErrInvalid, predicateType, err)
 	}
-	envelope, err := dsse.Seal(a.key, statement)
+	envelope, err := dsse.Seal(ctx, dsse.PayloadType, statement, a.signers...)
+	if errors.Is(err, dsse.ErrTooLarge) {
+		return nil, fmt.Errorf("%w: %w", event.ErrInvalid, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	bundle, err := dsse.Bundle(envelope)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", event.ErrInvalid, err)
 	}
 	return []File{
 		{envelopeName, dsse.EnvelopeMediaType, envelope},
@@ -133,7 +160,7 @@ func (a *Attestor) verdict(d *event.Decision, files []File) *event.Verdict {
 		Run: d.Run, Lane: art.Lane, Registry: art.Registry, Name: art.Name, Version: art.Version,
 		Filename: art.Filename, PURL: art.PURL, Format: art.Format, Artifact: art.Digest,
 		Decision: d.Decision, Grade: d.Grade, Reasons: d.Reasons,
-		KeyID: a.keyID, Supersedes: art.Supersedes, Time: d.Time.UTC(),
+		KeyID: a.keyIDs[0], KeyVersion: a.verifier.Keys, Supersedes: art.Supersedes, Time: d.Time.UTC(),
 	}
 	for _, f := range files {
 		if f.Name == VerdictEnvelope {

@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -23,6 +19,8 @@ import (
 	"github.com/package-url/packageurl-go"
 
 	"assize.dev/services/sign/internal/dsse"
+	"assize.dev/services/sign/internal/dsse/dssetest"
+	"assize.dev/services/sign/internal/signer"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
@@ -30,21 +28,6 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 const verifierID = "https://pipeline.example.test/verifier"
-
-func ed25519Key(name string) ed25519.PrivateKey {
-	seed := sha256.Sum256([]byte(name))
-	return ed25519.NewKeyFromSeed(seed[:])
-}
-
-func p256Key(t testing.TB, name string) *ecdsa.PrivateKey {
-	t.Helper()
-	scalar := sha256.Sum256([]byte(name))
-	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 func decision(outcome event.Outcome) event.Decision {
 	const run = "01912d3f-8a20-7c41-9f37-5b1a2c3d4e5f"
@@ -70,9 +53,9 @@ func decision(outcome event.Outcome) event.Decision {
 	}
 }
 
-func attested(t testing.TB, key crypto.Signer, d event.Decision) (*event.Verdict, map[string][]byte) {
+func attested(t testing.TB, d event.Decision, signers ...signer.Signer) (*event.Verdict, map[string][]byte) {
 	t.Helper()
-	a, err := New(key, verifierID, "0.1.0")
+	a, err := New(Verifier{ID: verifierID, Version: "0.1.0", Keys: 7}, signers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +101,9 @@ func TestOnlyAllowGetsASummary(t *testing.T) {
 		event.Deny:  {VerdictEnvelope, VerdictBundle},
 		event.Hold:  {VerdictEnvelope, VerdictBundle},
 	} {
-		key := ed25519Key("a")
+		key := dssetest.Ed25519("a")
 		d := decision(outcome)
-		verdict, files := attested(t, key, d)
+		verdict, files := attested(t, d, key)
 		slices.Sort(want)
 		if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
 			t.Errorf("%s: files %q, want %q", outcome, got, want)
@@ -139,7 +122,7 @@ func TestOnlyAllowGetsASummary(t *testing.T) {
 		}
 		p, err := open(t, key.Public(), verdict.Envelope).Verdict()
 		if err != nil || p.Decision != outcome || p.Run != d.Run || p.Record.Digest != d.Record.Digest || len(p.Evidence) != 2 ||
-			p.Verifier != (Verifier{verifierID, "0.1.0"}) || !p.Time.Equal(d.Time) {
+			p.Verifier != (Verifier{verifierID, "0.1.0", 7}) || verdict.KeyVersion != 7 || !p.Time.Equal(d.Time) {
 			t.Errorf("%s: predicate %+v, %v", outcome, p, err)
 		}
 	}
@@ -147,9 +130,9 @@ func TestOnlyAllowGetsASummary(t *testing.T) {
 
 // TestGolden pins the signed bytes: a change here is a change of the format.
 func TestGolden(t *testing.T) {
-	for name, key := range map[string]crypto.Signer{"ed25519": ed25519Key("a"), "p256": p256Key(t, "a")} {
-		_, first := attested(t, key, decision(event.Allow))
-		_, second := attested(t, key, decision(event.Allow))
+	for name, key := range map[string]dssetest.Signer{"ed25519": dssetest.Ed25519("a"), "p256": dssetest.P256(t, "a")} {
+		_, first := attested(t, decision(event.Allow), key)
+		_, second := attested(t, decision(event.Allow), key)
 		for file := range first {
 			if !bytes.Equal(first[file], second[file]) {
 				t.Errorf("%s: %s differs between two runs", name, file)
@@ -187,8 +170,8 @@ func TestSummaryRules(t *testing.T) {
 	for level := range 4 {
 		d := decision(event.Allow)
 		d.SLSALevel = level
-		key := ed25519Key("a")
-		_, files := attested(t, key, d)
+		key := dssetest.Ed25519("a")
+		_, files := attested(t, d, key)
 		var p struct {
 			Verifier           struct{ ID string }
 			TimeVerified       time.Time
@@ -251,7 +234,7 @@ func TestTooManyReasons(t *testing.T) {
 	for range 3000 {
 		d.Reasons = append(d.Reasons, event.Reason{Rule: "r", Outcome: event.Deny, Message: strings.Repeat("<", 60)})
 	}
-	verdict, _ := attested(t, ed25519Key("a"), d)
+	verdict, _ := attested(t, d, dssetest.Ed25519("a"), dssetest.MLDSA(t, "a"))
 	last := verdict.Reasons[len(verdict.Reasons)-1]
 	if last.Rule != "assize.reasons_omitted" || !strings.Contains(last.Message, "further reasons") || len(verdict.Reasons) < 100 {
 		t.Errorf("%d reasons, the last %+v", len(verdict.Reasons), last)
@@ -265,20 +248,21 @@ func TestTooManyReasons(t *testing.T) {
 }
 
 func TestInvalidDecisions(t *testing.T) {
-	a, err := New(ed25519Key("a"), verifierID, "0.1.0")
+	a, err := New(Verifier{ID: verifierID}, dssetest.Ed25519("a"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, edit := range map[string]func(*event.Decision){
-		"no time":         func(d *event.Decision) { d.Time = time.Time{} },
-		"no reasons":      func(d *event.Decision) { d.Reasons = nil },
-		"outcome":         func(d *event.Decision) { d.Decision = "maybe" },
-		"grade":           func(d *event.Decision) { d.Grade = "" },
-		"level":           func(d *event.Decision) { d.SLSALevel = 4 },
-		"negative level":  func(d *event.Decision) { d.SLSALevel = -1 },
-		"artifact digest": func(d *event.Decision) { d.Artifact.Digest = "sha256:1" },
-		"policy digest":   func(d *event.Decision) { d.Policy.Digest = "x" },
-		"run":             func(d *event.Decision) { d.Run = "x" },
+		"no time":                     func(d *event.Decision) { d.Time = time.Time{} },
+		"no reasons":                  func(d *event.Decision) { d.Reasons = nil },
+		"outcome":                     func(d *event.Decision) { d.Decision = "maybe" },
+		"grade":                       func(d *event.Decision) { d.Grade = "" },
+		"level":                       func(d *event.Decision) { d.SLSALevel = 4 },
+		"negative level":              func(d *event.Decision) { d.SLSALevel = -1 },
+		"artifact digest":             func(d *event.Decision) { d.Artifact.Digest = "sha256:1" },
+		"policy digest":               func(d *event.Decision) { d.Policy.Digest = "x" },
+		"run":                         func(d *event.Decision) { d.Run = "x" },
+		"more than an envelope holds": func(d *event.Decision) { d.Artifact.Name = strings.Repeat("x", 1<<20) },
 	} {
 		d := decision(event.Allow)
 		edit(&d)
@@ -294,25 +278,107 @@ func TestInvalidDecisions(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	p384, err := ecdsa.GenerateKey(elliptic.P384(), nil)
+	a, quantum := dssetest.Ed25519("a"), dssetest.MLDSA(t, "a")
+	for name, c := range map[string]struct {
+		id      string
+		signers []signer.Signer
+	}{
+		"no key":            {verifierID, nil},
+		"one key twice":     {verifierID, []signer.Signer{a, quantum, a}},
+		"no classical key":  {verifierID, []signer.Signer{quantum}},
+		"classical second":  {verifierID, []signer.Signer{quantum, a}},
+		"no verifier":       {"", []signer.Signer{a}},
+		"relative verifier": {"verifier", []signer.Signer{a}},
+		"verifier's query":  {"https://x.test/?a=b", []signer.Signer{a}},
+		"a key of no kind":  {verifierID, []signer.Signer{a, lost{public: "x"}}},
+	} {
+		if _, err := New(Verifier{ID: c.id, Version: "1"}, c.signers...); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// lost is a signer whose key cannot be reached.
+type lost struct {
+	public crypto.PublicKey
+	err    error
+}
+
+func (l lost) Public() crypto.PublicKey                     { return l.public }
+func (l lost) Sign(context.Context, []byte) ([]byte, error) { return nil, l.err }
+
+// TestLostKey: a key that is out of reach is not the decision's fault, and
+// what the other key signed does not go out alone.
+func TestLostKey(t *testing.T) {
+	gone := errors.New("token is gone")
+	a, err := New(Verifier{ID: verifierID}, dssetest.Ed25519("a"), lost{dssetest.MLDSA(t, "a").Public(), gone})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		key crypto.Signer
-		id  string
-	}{
-		{p384, verifierID}, {ed25519Key("a"), ""}, {ed25519Key("a"), "verifier"}, {ed25519Key("a"), "https://x.test/?a=b"},
+	verdict, files, err := a.Attest(t.Context(), decision(event.Allow))
+	if !errors.Is(err, gone) || errors.Is(err, event.ErrInvalid) || verdict != nil || files != nil {
+		t.Errorf("%+v, %d files, %v", verdict, len(files), err)
+	}
+}
+
+// TestHybrid: both keys sign the envelopes, the bundles are what clients take.
+func TestHybrid(t *testing.T) {
+	classical, quantum := dssetest.Ed25519("a"), dssetest.MLDSA(t, "a")
+	verdict, files := attested(t, decision(event.Allow), classical, quantum)
+	_, again := attested(t, decision(event.Allow), classical, quantum)
+	_, alone := attested(t, decision(event.Allow), classical)
+	both := dsse.Verifiers{Keys: []crypto.PublicKey{classical.Public(), quantum.Public()}, Threshold: 2}
+	for name, data := range files {
+		if !bytes.Equal(data, again[name]) {
+			t.Errorf("%s differs between two runs", name)
+		}
+		isBundle := strings.HasSuffix(name, ".sigstore.json")
+		if _, err := both.Open(data); (err == nil) == isBundle {
+			t.Errorf("%s by both: %v", name, err)
+		}
+		open(t, classical.Public(), data)
+		if isBundle && !bytes.Equal(data, alone[name]) {
+			t.Errorf("%s is not that of the classical key alone", name)
+		}
+	}
+	if id, err := dsse.KeyID(classical.Public()); err != nil || verdict.KeyID != id {
+		t.Errorf("verdict names key %s, want %s (%v)", verdict.KeyID, id, err)
+	}
+}
+
+// TestFinding: a verdict and its summary say the same.
+func TestFinding(t *testing.T) {
+	key := dssetest.Ed25519("a")
+	d := decision(event.Allow)
+	_, files := attested(t, d, key)
+	for _, name := range []string{VerdictEnvelope, SummaryEnvelope} {
+		f, err := open(t, key.Public(), files[name]).Finding()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.VerifierID != verifierID || f.KeyVersion != 7 || !f.Time.Equal(d.Time) || f.Run != d.Run || f.Decision != event.Allow ||
+			f.Grade != d.Grade || f.Resource != d.Artifact.PURL || (len(f.Reasons) == 1) != (name == VerdictEnvelope) {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	for name, s := range map[string]Statement{
+		"another predicate":  {PredicateType: "https://example.test/v1", Predicate: []byte("{}")},
+		"no time":            {PredicateType: VerdictPredicateType, Predicate: []byte(`{"decision":"allow"}`)},
+		"another decision":   {PredicateType: VerdictPredicateType, Predicate: []byte(`{"decision":"maybe","time":"2026-01-01T00:00:00Z"}`)},
+		"negative version":   {PredicateType: VerdictPredicateType, Predicate: []byte(`{"verifier":{"keys":-1},"decision":"allow","time":"2026-01-01T00:00:00Z"}`)},
+		"failed summary":     {PredicateType: SummaryPredicateType, Predicate: []byte(`{"verificationResult":"FAILED","https://assize.dev/verdict/v1":{"decision":"allow"}}`)},
+		"a foreign summary":  {PredicateType: SummaryPredicateType, Predicate: []byte(`{"verificationResult":"PASSED","timeVerified":"2026-01-01T00:00:00Z"}`)},
+		"a name in two ways": {PredicateType: VerdictPredicateType, Predicate: []byte(`{"decision":"deny","Decision":"allow","time":"2026-01-01T00:00:00Z"}`)},
 	} {
-		if _, err := New(c.key, c.id, "1"); err == nil {
-			t.Errorf("New(%T, %q) succeeded", c.key, c.id)
+		if f, err := s.Finding(); err == nil {
+			t.Errorf("%s: %+v", name, f)
 		}
 	}
 }
 
 func FuzzParseStatement(f *testing.F) {
-	key := ed25519Key("a")
-	_, files := attested(f, key, decision(event.Allow))
+	key := dssetest.Ed25519("a")
+	_, files := attested(f, decision(event.Allow), key)
 	payload, err := dsse.Open(key.Public(), files[VerdictEnvelope])
 	if err != nil {
 		f.Fatal(err)
@@ -327,6 +393,8 @@ func FuzzParseStatement(f *testing.F) {
 		if len(s.Subject) == 0 || len(s.Subject[0].Digest["sha256"]) != 64 {
 			t.Errorf("accepted %q", payload)
 		}
-		_, _ = s.Verdict()
+		if f, err := s.Finding(); err == nil && f.Time.IsZero() {
+			t.Errorf("finding without a time in %q", payload)
+		}
 	})
 }

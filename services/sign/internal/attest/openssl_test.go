@@ -2,9 +2,7 @@ package attest
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"os"
 	"os/exec"
@@ -13,6 +11,8 @@ import (
 	"testing"
 
 	"assize.dev/services/sign/internal/dsse"
+	"assize.dev/services/sign/internal/dsse/dssetest"
+	"assize.dev/services/sign/internal/signer"
 	"assize.dev/shared/event"
 )
 
@@ -23,52 +23,62 @@ t=$(jq -r .payloadType "$E"); jq -j .payload "$E" | base64 -d > pl
 jq -j '.signatures[0].sig' "$E" | base64 -d > sig
 `
 
-// TestOpenSSL verifies the files without any of this program.
+// TestOpenSSL verifies the files without any of this program. Of an envelope
+// with two signatures it takes the first, the classical one.
 func TestOpenSSL(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Skip("openssl is not installed")
 	}
-	keys := map[string]struct {
-		signer crypto.Signer
-		verify string
+	const ed25519 = "openssl pkeyutl -verify -pubin -inkey pub.pem -rawin -in pae -sigfile sig"
+	for name, c := range map[string]struct {
+		signers []signer.Signer
+		verify  string
 	}{
-		"ed25519": {ed25519Key("a"), "openssl pkeyutl -verify -pubin -inkey pub.pem -rawin -in pae -sigfile sig"},
-		"p256":    {p256Key(t, "a"), "openssl dgst -sha256 -verify pub.pem -signature sig pae"},
-	}
-	for name, key := range keys {
-		_, files := attested(t, key.signer, decision(event.Allow))
+		"ed25519": {[]signer.Signer{dssetest.Ed25519("a")}, ed25519},
+		"p256":    {[]signer.Signer{dssetest.P256(t, "a")}, "openssl dgst -sha256 -verify pub.pem -signature sig pae"},
+		"hybrid":  {[]signer.Signer{dssetest.Ed25519("a"), dssetest.MLDSA(t, "a")}, ed25519},
+	} {
+		_, files := attested(t, decision(event.Allow), c.signers...)
 		for _, file := range []string{VerdictEnvelope, SummaryEnvelope} {
 			t.Run(name+"/"+file, func(t *testing.T) {
 				dir := t.TempDir()
-				spki, err := x509.MarshalPKIXPublicKey(key.signer.Public())
+				write(t, dir, "pub.pem", publicPEM(t, c.signers[0]))
+				write(t, dir, "E", files[file])
+				e, err := dsse.Parse(files[file])
 				if err != nil {
 					t.Fatal(err)
 				}
-				write(t, dir, "pub.pem", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
-				write(t, dir, "E", files[file])
-				var e dsse.Envelope
-				if err := json.Unmarshal(files[file], &e); err != nil {
-					t.Fatal(err)
+				if len(e.Signatures) != len(c.signers) {
+					t.Fatalf("%d signatures, want %d", len(e.Signatures), len(c.signers))
 				}
 				write(t, dir, "pae", dsse.PAE(e.PayloadType, e.Payload))
 				write(t, dir, "sig", e.Signatures[0].Sig)
-				if out, err := shell(dir, key.verify); err != nil {
+				if out, err := shell(dir, c.verify); err != nil {
 					t.Errorf("openssl refuses it: %v\n%s", err, out)
 				}
 				write(t, dir, "pae", dsse.PAE(e.PayloadType, bytes.Replace(e.Payload, []byte("verified"), []byte("locked__"), 1)))
-				if out, err := shell(dir, key.verify); err == nil {
+				if out, err := shell(dir, c.verify); err == nil {
 					t.Errorf("openssl accepts another payload:\n%s", out)
 				}
 
 				if _, err := exec.LookPath("jq"); err != nil {
 					t.Skip("the shell recipe needs jq, which is not installed")
 				}
-				if out, err := shell(dir, recipe+key.verify); err != nil {
+				if out, err := shell(dir, recipe+c.verify); err != nil {
 					t.Errorf("the recipe fails: %v\n%s", err, out)
 				}
 			})
 		}
 	}
+}
+
+func publicPEM(t *testing.T, s signer.Signer) []byte {
+	t.Helper()
+	spki, err := x509.MarshalPKIXPublicKey(s.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
 }
 
 func shell(dir, script string) (string, error) {

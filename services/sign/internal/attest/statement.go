@@ -3,7 +3,10 @@ package attest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 
+	"assize.dev/services/sign/internal/dsse"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
@@ -39,7 +42,7 @@ const maxSubjects = 1024
 // have a SHA-256, so that a statement is always about some bytes.
 func ParseStatement(payload []byte) (*Statement, error) {
 	var s Statement
-	if err := json.Unmarshal(payload, &s); err != nil {
+	if err := dsse.DecodeJSON(payload, &s); err != nil {
 		return nil, fmt.Errorf("reading statement: %w", err)
 	}
 	switch {
@@ -74,8 +77,61 @@ func (s *Statement) Verdict() (*VerdictPredicate, error) {
 		return nil, fmt.Errorf("statement is a %.80q, not a %s", s.PredicateType, VerdictPredicateType)
 	}
 	var p VerdictPredicate
-	if err := json.Unmarshal(s.Predicate, &p); err != nil {
+	if err := dsse.DecodeJSON(s.Predicate, &p); err != nil {
 		return nil, fmt.Errorf("reading verdict: %w", err)
 	}
 	return &p, nil
+}
+
+// Finding is what both of our predicates say.
+type Finding struct {
+	VerifierID string
+	KeyVersion int // of the key set, 0 if there was none
+	Time       time.Time
+	Run        string
+	Decision   event.Outcome
+	Grade      event.Grade
+	Resource   string         // package URL or name
+	Reasons    []event.Reason // none in a verification summary
+}
+
+// Finding reads a statement of our own, a verdict or a verification summary.
+func (s *Statement) Finding() (*Finding, error) {
+	if s.PredicateType == SummaryPredicateType {
+		return s.summaryFinding()
+	}
+	p, err := s.Verdict()
+	if err != nil {
+		return nil, err
+	}
+	f := &Finding{
+		VerifierID: p.Verifier.ID, KeyVersion: p.Verifier.Keys, Time: p.Time, Run: p.Run,
+		Decision: p.Decision, Grade: p.Grade, Resource: p.Artifact.PURL, Reasons: p.Reasons,
+	}
+	if f.Resource == "" {
+		f.Resource = p.Artifact.Name
+	}
+	return f, f.check()
+}
+
+func (s *Statement) summaryFinding() (*Finding, error) {
+	var p summary
+	if err := dsse.DecodeJSON(s.Predicate, &p); err != nil {
+		return nil, fmt.Errorf("reading verification summary: %w", err)
+	}
+	if p.VerificationResult != "PASSED" || p.Extension.Decision != event.Allow {
+		return nil, fmt.Errorf("verification summary says %.80q and %.80q: not one of Assize's", p.VerificationResult, p.Extension.Decision)
+	}
+	f := &Finding{
+		VerifierID: p.Verifier.ID, KeyVersion: p.Extension.Keys, Time: p.TimeVerified, Run: p.Extension.Run,
+		Decision: p.Extension.Decision, Grade: p.Extension.Grade, Resource: p.ResourceURI,
+	}
+	return f, f.check()
+}
+
+func (f *Finding) check() error {
+	if f.Time.IsZero() || f.KeyVersion < 0 || !slices.Contains(event.Outcomes, f.Decision) {
+		return fmt.Errorf("statement: decision %.80q at %s by key set version %d", f.Decision, f.Time, f.KeyVersion)
+	}
+	return nil
 }

@@ -1,6 +1,8 @@
 package attest
 
 import (
+	"fmt"
+	"net/url"
 	"time"
 
 	"assize.dev/shared/digest"
@@ -30,10 +32,20 @@ type VerdictPredicate struct {
 	Supersedes string              `json:"supersedes,omitempty"` // run whose verdict this one replaces
 }
 
-// Verifier says who decided and with which version of Assize.
+// Verifier says who decided, with which version of Assize, and which version
+// of the key set the keys that sign are active in.
 type Verifier struct {
 	ID      string `json:"id"` // absolute URI
 	Version string `json:"version"`
+	Keys    int    `json:"keys"` // 0: there is no key set
+}
+
+// Check says what is wrong with the ID.
+func (v Verifier) Check() error {
+	if u, err := url.Parse(v.ID); err != nil || !u.IsAbs() || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("verifier id %.200q: want an absolute URI without query or fragment", v.ID)
+	}
+	return nil
 }
 
 // VerdictArtifact describes the statement's subject in words.

@@ -47,6 +47,7 @@ type summaryExtension struct {
 	Run      string        `json:"run"`
 	Decision event.Outcome `json:"decision"`
 	Grade    event.Grade   `json:"grade"`
+	Keys     int           `json:"keys"` // as in Verifier
 }
 
 func (a *Attestor) summary(d *event.Decision) summary {
@@ -63,7 +64,7 @@ func (a *Attestor) summary(d *event.Decision) summary {
 		VerificationResult: "PASSED",
 		VerifiedLevels:     levels(d),
 		SLSAVersion:        "1.2",
-		Extension:          summaryExtension{d.Run, d.Decision, d.Grade},
+		Extension:          summaryExtension{d.Run, d.Decision, d.Grade, a.verifier.Keys},
 	}
 	use := func(uri string, sum digest.Digest) {
 		if sum != "" {

@@ -13,24 +13,49 @@ const (
 
 // Bundle wraps an envelope as a Sigstore bundle that is verified with a key:
 // no certificate, no log entry. The hint, by which some clients find the
-// key, is the envelope's key id.
+// key, is the envelope's key id. Clients refuse a bundle with more than one
+// signature, so that it holds the envelope's first.
 func Bundle(envelope []byte) ([]byte, error) {
-	var e Envelope
-	if err := json.Unmarshal(envelope, &e); err != nil {
-		return nil, fmt.Errorf("bundling envelope: %w", err)
+	e, err := Parse(envelope)
+	if err != nil {
+		return nil, fmt.Errorf("bundling: %w", err)
 	}
-	if len(e.Signatures) != 1 {
-		return nil, fmt.Errorf("bundling envelope: %d signatures, a bundle holds exactly one", len(e.Signatures))
+	e.Signatures = e.Signatures[:1]
+	return json.Marshal(struct {
+		verifiedByKey
+		Envelope *Envelope `json:"dsseEnvelope"`
+	}{byKey(e.Signatures[0].KeyID), e})
+}
+
+// verifiedByKey is what all bundles that are verified with a key begin with.
+type verifiedByKey struct {
+	MediaType            string `json:"mediaType"`
+	VerificationMaterial struct {
+		PublicKey struct {
+			Hint string `json:"hint"`
+		} `json:"publicKey"`
+	} `json:"verificationMaterial"`
+}
+
+func byKey(hint string) (b verifiedByKey) {
+	b.MediaType = BundleMediaType
+	b.VerificationMaterial.PublicKey.Hint = hint
+	return b
+}
+
+// MessageBundle wraps the signature of a file, whose SHA-256 is sum, as a
+// Sigstore bundle that is verified with a key.
+func MessageBundle(keyID string, sum [32]byte, sig []byte) ([]byte, error) {
+	type digest struct {
+		Algorithm string `json:"algorithm"`
+		Digest    []byte `json:"digest"`
 	}
-	type publicKey struct {
-		Hint string `json:"hint"`
-	}
-	type material struct {
-		PublicKey publicKey `json:"publicKey"`
+	type message struct {
+		Digest    digest `json:"messageDigest"`
+		Signature []byte `json:"signature"`
 	}
 	return json.Marshal(struct {
-		MediaType            string          `json:"mediaType"`
-		VerificationMaterial material        `json:"verificationMaterial"`
-		Envelope             json.RawMessage `json:"dsseEnvelope"`
-	}{BundleMediaType, material{publicKey{e.Signatures[0].KeyID}}, envelope})
+		verifiedByKey
+		Message message `json:"messageSignature"`
+	}{byKey(keyID), message{digest{"SHA2_256", sum[:]}, sig}})
 }

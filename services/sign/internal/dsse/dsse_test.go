@@ -2,29 +2,45 @@ package dsse
 
 import (
 	"bytes"
+	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
-	"golang.org/x/crypto/ssh"
+	"assize.dev/services/sign/internal/dsse/dssetest"
 )
 
-func keys(t testing.TB) map[string]crypto.Signer {
+func signers(t testing.TB) map[string]dssetest.Signer {
+	return map[string]dssetest.Signer{
+		"ed25519": dssetest.Ed25519("a"), "p256": dssetest.P256(t, "a"), "mldsa": dssetest.MLDSA(t, "a"),
+	}
+}
+
+func seal(t testing.TB, payload string, signers ...dssetest.Signer) []byte {
 	t.Helper()
-	seed := sha256.Sum256([]byte("a"))
-	p256, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), seed[:])
+	envelope, err := Seal(context.Background(), PayloadType, []byte(payload), signers...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]crypto.Signer{"ed25519": ed25519.NewKeyFromSeed(seed[:]), "p256": p256}
+	return envelope
+}
+
+// edited is an envelope after a change to its signatures.
+func edited(t testing.TB, envelope []byte, edit func([]Signature) []Signature) []byte {
+	t.Helper()
+	e, err := Parse(envelope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Signatures = edit(e.Signatures)
+	data, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // TestPAE is the example of the DSSE protocol.
@@ -36,123 +52,171 @@ func TestPAE(t *testing.T) {
 }
 
 func TestSealAndOpen(t *testing.T) {
-	payload := []byte(`{"a":1}`)
-	for name, key := range keys(t) {
+	const payload = `{"a":1}`
+	for name, key := range signers(t) {
 		t.Run(name, func(t *testing.T) {
-			envelope, err := Seal(key, payload)
-			if err != nil {
-				t.Fatal(err)
+			envelope := seal(t, payload, key)
+			if !bytes.Equal(envelope, seal(t, payload, key)) {
+				t.Error("the same key and payload gave other bytes")
 			}
 			bundle, err := Bundle(envelope)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, data := range [][]byte{envelope, bundle} {
-				if got, err := Open(key.Public(), data); err != nil || !bytes.Equal(got, payload) {
+				if got, err := Open(key.Public(), data); err != nil || string(got) != payload {
 					t.Errorf("Open(%s) = %q, %v", data, got, err)
 				}
-			}
-			edit := func(old, new string) []byte {
-				if !bytes.Contains(envelope, []byte(old)) {
-					t.Fatalf("no %q in %s", old, envelope)
+				for other, key := range map[string]dssetest.Signer{
+					"ed25519": dssetest.Ed25519("b"), "p256": dssetest.P256(t, "b"), "mldsa": dssetest.MLDSA(t, "b"),
+				} {
+					if got, err := Open(key.Public(), data); !errors.Is(err, ErrThreshold) {
+						t.Errorf("opened with another %s key: %q, %v", other, got, err)
+					}
 				}
-				return bytes.Replace(envelope, []byte(old), []byte(new), 1)
 			}
-			for what, bad := range map[string][]byte{
-				"payload":       edit(base64.StdEncoding.EncodeToString(payload), base64.StdEncoding.EncodeToString([]byte(`{"a":2}`))),
-				"payload type":  edit("vnd.in-toto", "vnd.in-tutu"),
-				"signature":     edit(`"sig":"`, `"sig":"AAAA`),
-				"no signatures": edit(`"signatures":[`, `"x":[`),
-				"not JSON":      envelope[1:],
-				"too large":     append(bytes.Repeat([]byte(" "), MaxEnvelope), envelope...),
-				"empty bundle":  []byte(`{"dsseEnvelope":{}}`),
-				"nothing":       nil,
-			} {
-				if got, err := Open(key.Public(), bad); err == nil {
-					t.Errorf("%s: accepted, payload %q", what, got)
+			for at := range envelope {
+				flipped := slices.Clone(envelope)
+				flipped[at] ^= 1
+				if got, err := Open(key.Public(), flipped); err == nil && string(got) != payload {
+					t.Fatalf("byte %d changed: opened %q", at, got)
 				}
 			}
 		})
 	}
-	all := keys(t)
-	envelope, err := Seal(all["ed25519"], payload)
+}
+
+func TestSealRefuses(t *testing.T) {
+	a, b := dssetest.Ed25519("a"), dssetest.Ed25519("b")
+	out := errors.New("token is gone")
+	for name, signers := range map[string][]Signer{
+		"nobody":           nil,
+		"one key twice":    {a, b, a},
+		"too many":         slices.Repeat([]Signer{a}, maxSignatures+1),
+		"a key of no kind": {stub{public: "x"}},
+	} {
+		if envelope, err := Seal(t.Context(), PayloadType, nil, signers...); err == nil {
+			t.Errorf("%s: sealed %s", name, envelope)
+		}
+	}
+	if _, err := Seal[Signer](t.Context(), PayloadType, nil, a, stub{b.Public(), nil, out}); !errors.Is(err, out) {
+		t.Errorf("a signer that fails: %v", err)
+	}
+	// The key behind a reference was replaced, and nobody told us.
+	signature, err := b.Sign(t.Context(), PAE(PayloadType, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(all["p256"].Public(), envelope); err == nil {
-		t.Error("accepted with another key")
+	if _, err := Seal(t.Context(), PayloadType, nil, stub{a.Public(), signature, nil}); err == nil || !strings.Contains(err.Error(), "not by this key") {
+		t.Errorf("a signature by another key: %v", err)
+	}
+	if _, err := Seal(t.Context(), PayloadType, bytes.Repeat([]byte("x"), MaxEnvelope), a); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("sealed more than Open takes: %v", err)
 	}
 }
 
-// TestBundleShape pins what Sigstore clients parse.
+type stub struct {
+	public    crypto.PublicKey
+	signature []byte
+	err       error
+}
+
+func (s stub) Public() crypto.PublicKey                     { return s.public }
+func (s stub) Sign(context.Context, []byte) ([]byte, error) { return s.signature, s.err }
+
+// TestThreshold: distinct keys count, whatever the envelope calls them.
+func TestThreshold(t *testing.T) {
+	classical, quantum, stranger := dssetest.Ed25519("a"), dssetest.MLDSA(t, "a"), dssetest.P256(t, "a")
+	both := []crypto.PublicKey{classical.Public(), quantum.Public()}
+	hybrid := seal(t, "{}", classical, quantum)
+	rename := func(id string) func([]Signature) []Signature {
+		return func(s []Signature) []Signature {
+			for i := range s {
+				s[i].KeyID = id
+			}
+			return s
+		}
+	}
+	twice := func(s []Signature) []Signature { return append(s, s...) }
+	first := func(s []Signature) []Signature { return s[:1] }
+	for _, c := range []struct {
+		name     string
+		envelope []byte
+		v        Verifiers
+		ok       bool
+	}{
+		{"both of two", hybrid, Verifiers{Keys: both, Threshold: 2}, true},
+		{"one of two", hybrid, Verifiers{Keys: both, Threshold: 1}, true},
+		{"bundle, one of two", bundleOf(t, hybrid), Verifiers{Keys: both, Threshold: 1}, true},
+		{"bundle, both of two", bundleOf(t, hybrid), Verifiers{Keys: both, Threshold: 2}, false},
+		{"the other order", edited(t, hybrid, func(s []Signature) []Signature { slices.Reverse(s); return s }), Verifiers{Keys: both, Threshold: 2}, true},
+		{"a stranger signed too", seal(t, "{}", stranger, classical, quantum), Verifiers{Keys: both, Threshold: 2}, true},
+		{"names say nothing", edited(t, hybrid, rename("")), Verifiers{Keys: both, Threshold: 2}, true},
+		{"names lie", edited(t, hybrid, rename("SHA256:x")), Verifiers{Keys: both, Threshold: 2}, true},
+
+		// A client that knows the classical key only accepts what is left,
+		// by design: it could not have checked more.
+		{"stripped, classical client", edited(t, hybrid, first), Verifiers{Keys: both[:1], Threshold: 1}, true},
+		{"stripped, threshold two", edited(t, hybrid, first), Verifiers{Keys: both, Threshold: 2}, false},
+		{"stripped and doubled", edited(t, edited(t, hybrid, first), twice), Verifiers{Keys: both, Threshold: 2}, false},
+		{"doubled under another name", edited(t, edited(t, hybrid, first), func(s []Signature) []Signature {
+			id, err := KeyID(quantum.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return append(s, Signature{id, s[0].Sig})
+		}), Verifiers{Keys: both, Threshold: 2}, false},
+		{"one key named twice", edited(t, hybrid, first), Verifiers{Keys: []crypto.PublicKey{both[0], both[0], both[1]}, Threshold: 2}, false},
+		{"stranger in place of one", seal(t, "{}", classical, stranger), Verifiers{Keys: both, Threshold: 2}, false},
+		{"another payload type", hybrid, Verifiers{Keys: both, Threshold: 1, PayloadType: "text/plain"}, false},
+
+		{"threshold zero", hybrid, Verifiers{Keys: both}, false},
+		{"threshold beyond reach", hybrid, Verifiers{Keys: both, Threshold: 3}, false},
+		{"threshold met by one key twice", hybrid, Verifiers{Keys: []crypto.PublicKey{both[0], both[0]}, Threshold: 2}, false},
+		{"no keys", hybrid, Verifiers{Threshold: 1}, false},
+		{"a key of no kind", hybrid, Verifiers{Keys: []crypto.PublicKey{both[0], "x"}, Threshold: 1}, false},
+	} {
+		if payload, err := c.v.Open(c.envelope); (err == nil) != c.ok || c.ok && string(payload) != "{}" {
+			t.Errorf("%s: %q, %v", c.name, payload, err)
+		}
+	}
+}
+
+func bundleOf(t testing.TB, envelope []byte) []byte {
+	t.Helper()
+	bundle, err := Bundle(envelope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle
+}
+
+// TestBundleShape pins what Sigstore clients parse: one signature, the
+// classical one, and the envelope as it is.
 func TestBundleShape(t *testing.T) {
-	envelope, err := Seal(keys(t)["ed25519"], []byte("{}"))
+	classical := dssetest.Ed25519("a")
+	id, err := KeyID(classical.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, err := Bundle(envelope)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := KeyID(keys(t)["ed25519"].Public())
-	if err != nil {
-		t.Fatal(err)
-	}
+	alone := seal(t, "{}", classical)
 	want := `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"` + id +
-		`"}},"dsseEnvelope":` + string(envelope) + `}`
-	if string(bundle) != want {
-		t.Errorf("bundle is\n%s\nwant\n%s", bundle, want)
+		`"}},"dsseEnvelope":` + string(alone) + `}`
+	for _, envelope := range [][]byte{alone, seal(t, "{}", classical, dssetest.MLDSA(t, "a"))} {
+		if bundle := bundleOf(t, envelope); string(bundle) != want {
+			t.Errorf("bundle is\n%s\nwant\n%s", bundle, want)
+		}
 	}
-	var e Envelope
-	if err := json.Unmarshal(envelope, &e); err != nil {
-		t.Fatal(err)
-	}
-	e.Signatures = append(e.Signatures, e.Signatures[0])
-	two, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Bundle(two); err == nil {
-		t.Error("a bundle with two signatures was made")
+	if bundle, err := Bundle([]byte("{}")); err == nil {
+		t.Errorf("bundle of nothing: %s", bundle)
 	}
 }
 
-func TestKeyID(t *testing.T) {
-	for name, key := range keys(t) {
-		public, err := ssh.NewPublicKey(key.Public())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := KeyID(key.Public()); err != nil || got != ssh.FingerprintSHA256(public) || !strings.HasPrefix(got, "SHA256:") {
-			t.Errorf("%s: %s, %v", name, got, err)
-		}
+func TestMessageBundleShape(t *testing.T) {
+	bundle, err := MessageBundle("SHA256:k", [32]byte{1}, []byte{2})
+	want := `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"SHA256:k"}},` +
+		`"messageSignature":{"messageDigest":{"algorithm":"SHA2_256","digest":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},"signature":"Ag=="}}`
+	if err != nil || string(bundle) != want {
+		t.Errorf("bundle is\n%s, %v\nwant\n%s", bundle, err, want)
 	}
-	p384, err := ecdsa.GenerateKey(elliptic.P384(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, public := range []crypto.PublicKey{nil, &p384.PublicKey, &rsa.PublicKey{}, ed25519.PublicKey("short")} {
-		if id, err := KeyID(public); !errors.Is(err, ErrKeyType) {
-			t.Errorf("KeyID(%T) = %q, %v", public, id, err)
-		}
-	}
-}
-
-func FuzzOpen(f *testing.F) {
-	key := keys(f)["ed25519"]
-	envelope, err := Seal(key, []byte("{}"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	bundle, err := Bundle(envelope)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(envelope)
-	f.Add(bundle)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if payload, err := Open(key.Public(), data); err == nil && string(payload) != "{}" {
-			t.Errorf("opened %q, which was never signed", payload)
-		}
-	})
 }

@@ -1,6 +1,7 @@
 package pspf_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -274,7 +275,7 @@ func TestMemory(t *testing.T) {
 			binary.LittleEndian.PutUint64(index[off:], value)
 			pspftest.SealIndex(index)
 			r := &bounded{t: t, r: bytes.NewReader(bad), size: int64(len(bad)), name: fmt.Sprintf("index+%d = %#x", off, value)}
-			report, err := pspf.Verify(context.Background(), r, r.size, pspf.Deep)
+			report, err := pspf.Verify(context.Background(), r, r.size, pspf.Options{Level: pspf.Deep})
 			if err != nil || report.OK() {
 				t.Errorf("%s: %v, report %v", r.name, err, report)
 			}
@@ -302,14 +303,33 @@ func FuzzVerify(f *testing.F) {
 	p.Slots, p.Attest = nil, false
 	f.Add(p.Build())
 	f.Add(p.Build()[:8000])
+	f.Add(encoded("tar|gzip", 0x1001, pspftest.Gzip(tarOf(tar.Header{Name: "../x", Mode: 0o4755}))).Build())
+	f.Add(encoded("tar|xz", 0x1601, pspftest.XZ(tarOf(tar.Header{Name: "x"}))).Build())
+	f.Add(encoded("zstd", 0, pspftest.Zstd([]byte("x"))).Build())
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if len(file) >= 8200 { // let mutations past the checksum
 			pspftest.SealIndex(file[len(file)-8196 : len(file)-4])
 		}
-		report := verify(t, file, pspf.Deep)
-		if report.OK() && (report.Signature != pspf.SignatureValid || report.Metadata == nil || report.KeyFingerprint == "" ||
-			report.Launcher == "" || report.Launcher == pspf.LauncherMismatch) {
-			t.Errorf("accepted with %+v", report)
+		accepted := true // by the levels before
+		for _, level := range levels {
+			report := verify(t, file, level)
+			if report.OK() && !accepted {
+				t.Errorf("level %s accepts what an earlier level does not", level)
+			}
+			accepted = report.OK()
+			if report.OK() && (report.Signature != pspf.SignatureValid || report.Metadata == nil || report.KeyFingerprint == "" ||
+				report.Structure != pspf.Sound || report.Integrity != pspf.Sound) {
+				t.Errorf("level %s accepts %+v", level, report)
+			}
+			if report.OK() && level >= pspf.Deep && (report.Launcher == "" || report.Launcher == pspf.LauncherMismatch) {
+				t.Errorf("level %s accepts the launcher of %+v", level, report)
+			}
+			if report.OK() && (report.Extraction == pspf.ExtractionSafe) != (level == pspf.Paranoid) {
+				t.Errorf("level %s: extraction %q", level, report.Extraction)
+			}
+			if report.Metadata != nil {
+				report.Metadata.Claims()
+			}
 		}
 	})
 }

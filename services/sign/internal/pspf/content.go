@@ -14,28 +14,40 @@ import (
 // sum is unsigned and only has to agree.
 func (v *verification) checkSlotContent() (string, error) {
 	var total uint64
-	for i := range v.slots {
-		s := &v.slots[i]
-		if s.signed.SelfRef {
+	var first error // the others are hashed all the same, for the report
+	for i := range v.report.Slots {
+		s := &v.report.Slots[i]
+		if s.Signed.SelfRef {
 			continue
 		}
-		want, err := parseChecksum(s.signed.Checksum)
-		if err != nil {
-			return "", flawf("slot %d (%.80q): %v", i, s.signed.ID, err)
-		}
-		got, err := v.sum(s.data)
+		got, err := v.sum(s.data())
 		if err != nil {
 			return "", err
 		}
-		if got != want {
-			return "", flawf("slot %d (%.80q): SHA-256 is %x, the signed metadata says %x", i, s.signed.ID, got, want)
+		s.Digest = digest.FromSum(got[:])
+		if err := s.checkContent(got); err != nil && first == nil {
+			first = flawf("slot %d (%.80q): %v", i, s.Signed.ID, err)
 		}
-		if short := binary.LittleEndian.Uint64(got[:]); short != s.checksum {
-			return "", flawf("slot %d (%.80q): checksum %016x in the table, want %016x", i, s.signed.ID, s.checksum, short)
-		}
-		total += s.data.size
+		total += s.Size
 	}
-	return fmt.Sprintf("%d bytes in %d slots match the signed metadata", total, len(v.slots)), nil
+	if first != nil {
+		return "", first
+	}
+	return fmt.Sprintf("%d bytes in %d slots match the signed metadata", total, len(v.report.Slots)), nil
+}
+
+func (s *Slot) checkContent(got [sha256.Size]byte) error {
+	want, err := parseChecksum(s.Signed.Checksum)
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("SHA-256 is %x, the signed metadata says %x", got, want)
+	}
+	if short := binary.LittleEndian.Uint64(got[:]); short != s.Checksum {
+		return fmt.Errorf("checksum %016x in the table, want %016x", s.Checksum, short)
+	}
+	return nil
 }
 
 // checkLauncher compares the program in front with the signed metadata, where
@@ -69,21 +81,7 @@ func (v *verification) checkLauncher() (string, error) {
 // sum hashes a section that is known to lie within the file.
 func (v *verification) sum(s section) (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
-	src := io.NewSectionReader(v.r, int64(s.off), int64(s.size))
-	buf := make([]byte, min(s.size+1, 256<<10))
-	for {
-		if err := v.ctx.Err(); err != nil {
-			return sum, err
-		}
-		n, err := src.Read(buf)
-		h.Write(buf[:n])
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return sum, fmt.Errorf("reading %d bytes at %d: %w", s.size, s.off, err)
-		}
-	}
+	_, err = io.CopyBuffer(h, v.open(s), make([]byte, min(s.size+1, 256<<10)))
 	h.Sum(sum[:0])
-	return sum, nil
+	return sum, err
 }

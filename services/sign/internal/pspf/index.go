@@ -44,6 +44,7 @@ const (
 	offSignatureEnd = 640
 	offAttestation  = 1376 // three times 64 hexadecimal digits or zero bytes
 	offReserved     = offAttestation + 3*64
+	offTimestamp    = 704
 )
 
 // index is the part of the index block that means something here.
@@ -55,8 +56,7 @@ type index struct {
 	publicKey    [32]byte
 	metadataSum  [sha256.Size]byte
 	signature    [signatureSize]byte
-	attestation  [3]string // key, SBOM, policy: raw 64 bytes each, "" if absent
-	trailer      uint64    // where the trailer starts
+	trailer      uint64 // where the trailer starts
 }
 
 type section struct{ off, size uint64 }
@@ -134,9 +134,10 @@ func (v *verification) checkIndex() (string, error) {
 	if !allZero(block[offSignature+signatureSize : offSignatureEnd]) {
 		return "", flawf("the signature field holds more than %d bytes", signatureSize)
 	}
-	for i := range ix.attestation {
-		if field := block[offAttestation+64*i:][:64]; !allZero(field) {
-			ix.attestation[i] = string(field)
+	a := &v.report.Attestation
+	for i, field := range []*string{&a.Key, &a.SBOM, &a.Policy} {
+		if digits := block[offAttestation+64*i:][:64]; !allZero(digits) {
+			*field = string(digits)
 		}
 	}
 	if !allZero(block[offReserved:]) {
@@ -144,6 +145,7 @@ func (v *verification) checkIndex() (string, error) {
 	}
 	fingerprint := sha256.Sum256(ix.publicKey[:])
 	v.report.KeyFingerprint = hex.EncodeToString(fingerprint[:])
+	v.report.LauncherSize, v.report.BuildTimestamp = ix.launcherSize, u64(offTimestamp)
 	return "", nil
 }
 

@@ -3,6 +3,8 @@ package pspf
 import (
 	"fmt"
 	"strings"
+
+	"assize.dev/shared/archive"
 )
 
 // Codes of the operations that a slot's content went through.
@@ -13,6 +15,55 @@ const (
 	opXz    = 0x16
 	opZstd  = 0x1B
 )
+
+// operations names those that readers undo, and says what they make.
+var operations = map[byte]struct {
+	name string
+	made archive.Format
+}{
+	opTar: {"tar", archive.Tar}, opGzip: {"gzip", archive.Gzip}, opBzip2: {"bzip2", archive.Bzip2},
+	opXz: {"xz", archive.XZ}, opZstd: {"zstd", archive.Zstd},
+}
+
+// OperationNames spells the packed chain in the order of application, "raw"
+// if there is none.
+func (s *Slot) OperationNames() string {
+	if s.Operations == 0 {
+		return "raw"
+	}
+	var words []string
+	for chain := s.Operations; chain != 0; chain >>= 8 {
+		name := operations[byte(chain)].name
+		if name == "" {
+			name = fmt.Sprintf("%#02x", byte(chain))
+		}
+		words = append(words, name)
+	}
+	return strings.Join(words, "|")
+}
+
+// undoing lists what a chain made, the last operation first. It is not known
+// for other operations, and where another precedes tar, which takes files.
+func undoing(chain uint64) (made []archive.Format, known bool) {
+	for rest := chain; rest != 0; rest >>= 8 {
+		op, ok := operations[byte(rest)]
+		if !ok || op.made == archive.Tar && len(made) > 0 {
+			return nil, false
+		}
+		made = append([]archive.Format{op.made}, made...)
+	}
+	return made, true
+}
+
+// isOperation tells whether some operation makes the format.
+func isOperation(f archive.Format) bool {
+	for _, op := range operations {
+		if op.made == f {
+			return true
+		}
+	}
+	return false
+}
 
 // operationWords maps what builders write in the metadata to codes, in the
 // order of application.
@@ -45,19 +96,19 @@ func packOperations(spelling string) (chain uint64, known bool) {
 // checkOperations holds the packed chain against the signed spelling. Go and
 // Rust builders write 0 for words they do not know; then what to undo is told
 // from the content, which the scanners do anyway.
-func (v *verification) checkOperations(s *slot) error {
-	for rest := s.operations; rest != 0; rest >>= 8 {
+func (v *verification) checkOperations(s *Slot) error {
+	for rest := s.Operations; rest != 0; rest >>= 8 {
 		if rest&0xff == 0 {
-			return fmt.Errorf("operations %016x continue after their end", s.operations)
+			return fmt.Errorf("operations %016x continue after their end", s.Operations)
 		}
 	}
-	want, known := packOperations(s.signed.Operations)
+	want, known := packOperations(s.Signed.Operations)
 	switch {
-	case known && s.operations == want:
+	case known && s.Operations == want:
 		return nil
-	case s.operations == 0:
-		v.warnf("slot %d: no operations in the table, %.80q in the metadata", s.id, s.signed.Operations)
+	case s.Operations == 0:
+		v.warnf("slot %d: no operations in the table, %.80q in the metadata", s.ID, s.Signed.Operations)
 		return nil
 	}
-	return fmt.Errorf("operations %#x in the table, %.80q in the metadata", s.operations, s.signed.Operations)
+	return fmt.Errorf("operations %#x in the table, %.80q in the metadata", s.Operations, s.Signed.Operations)
 }

@@ -16,138 +16,56 @@ import (
 	"io"
 	"strings"
 
-	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
-)
-
-// Level is how deep Verify looks; each level includes the ones before it.
-type Level int
-
-// The levels. Decoding the slots' content is left to the analysers that scan
-// it.
-const (
-	Quick    Level = iota + 1 // trailer, index, metadata and its signature
-	Standard                  // and the slot table
-	Deep                      // and every byte of slots and launcher
-)
-
-var levelNames = map[Level]string{Quick: "quick", Standard: "standard", Deep: "deep"}
-
-func (l Level) String() string {
-	if name, ok := levelNames[l]; ok {
-		return name
-	}
-	return fmt.Sprintf("level %d", int(l))
-}
-
-// ParseLevel reads the name of a level.
-func ParseLevel(name string) (Level, error) {
-	for level, n := range levelNames {
-		if n == name {
-			return level, nil
-		}
-	}
-	return 0, fmt.Errorf("verification level %.40q: want quick, standard or deep", name)
-}
-
-// Signature is what became of the package's own signature.
-type Signature string
-
-// The states of a signature. The zero value means that the package is too
-// broken to tell.
-const (
-	SignatureValid  Signature = "valid"  // by the key inside the package, whoever that is
-	SignatureAbsent Signature = "absent" // the field is all zero
-	SignatureBad    Signature = "bad"
-)
-
-// Launcher is what is known about the program in front of the package, which
-// the format leaves unsigned.
-type Launcher string
-
-// The states of a launcher. The zero value means that it was not looked at.
-const (
-	LauncherAuthenticated   Launcher = "authenticated"   // matches the signed metadata
-	LauncherUnauthenticated Launcher = "unauthenticated" // the signed metadata does not name it
-	LauncherMismatch        Launcher = "mismatch"
-)
-
-// Report is everything Verify learnt.
-type Report struct {
-	Level  Level
-	Checks []event.Check // in order; those after a structural failure are missing
-	// Warnings are deviations that real builders make and that do not
-	// weaken what was verified.
-	Warnings []string
-
-	Signature Signature
-	// KeyFingerprint is the hexadecimal SHA-256 of the embedded public key.
-	// A valid signature proves nothing until this is known to be trusted.
-	KeyFingerprint string
-	Launcher       Launcher
-	LauncherDigest digest.Digest // at level deep
-	// Metadata is nil if it could not be read. It is what the signer said
-	// only if Signature is SignatureValid.
-	Metadata *Metadata
-}
-
-// OK tells whether every check of the level passed.
-func (r *Report) OK() bool { return r.Err() == nil }
-
-// Err names the first check that failed, nil if none did.
-func (r *Report) Err() error {
-	for _, c := range r.Checks {
-		if !c.OK {
-			return fmt.Errorf("%s: %s", c.Name, c.Detail)
-		}
-	}
-	if len(r.Checks) == 0 {
-		return errors.New("nothing was checked")
-	}
-	return nil
-}
-
-// Names of the checks.
-const (
-	CheckTrailer           = "structure.trailer"
-	CheckIndex             = "structure.index"
-	CheckIntegrity         = "integrity.metadata"
-	CheckSignature         = "signature"
-	CheckMetadata          = "metadata"
-	CheckAttestationKey    = "attestation.key"
-	CheckSlotTable         = "slots.table"
-	CheckSlotContent       = "slots.content"
-	CheckLauncher          = "launcher"
-	CheckAttestationSBOM   = "attestation.sbom"
-	CheckAttestationPolicy = "attestation.policy"
 )
 
 // Verify checks the size bytes of r. Whatever is wrong with them is in the
 // report; an error means that they could not be read or that ctx ended.
-func Verify(ctx context.Context, r io.ReaderAt, size int64, level Level) (*Report, error) {
-	if _, ok := levelNames[level]; !ok {
-		return nil, fmt.Errorf("verifying PSPF package: unknown level %d", int(level))
+func Verify(ctx context.Context, r io.ReaderAt, size int64, opts Options) (*Report, error) {
+	if _, ok := levelNames[opts.Level]; !ok {
+		return nil, fmt.Errorf("verifying PSPF package: unknown level %d", int(opts.Level))
 	}
-	v := &verification{ctx: ctx, r: r, size: size, report: &Report{Level: level}}
+	v := &verification{ctx: ctx, r: r, size: size, opts: opts, report: &Report{Level: opts.Level}}
 	for _, s := range v.steps() {
-		if s.level > level {
+		if s.level > opts.Level {
 			break
 		}
-		detail, err := s.run()
-		var f flaw
-		switch {
-		case err == nil:
-			v.report.Checks = append(v.report.Checks, event.Check{Name: s.name, OK: true, Detail: detail})
-		case errors.As(err, &f):
-			v.report.Checks = append(v.report.Checks, event.Check{Name: s.name, Detail: string(f)})
-			if s.vital {
-				return v.report, nil
-			}
-		default:
+		ok, err := v.take(s)
+		if err != nil {
 			return nil, fmt.Errorf("verifying PSPF package: %s: %w", s.name, err)
+		}
+		if !ok && s.vital {
+			return v.report, nil
+		}
+	}
+	if opts.Level >= Paranoid {
+		if err := v.checkExtraction(); err != nil {
+			return nil, fmt.Errorf("verifying PSPF package: %s: %w", CheckExtraction, err)
 		}
 	}
 	return v.report, nil
+}
+
+// take runs one step and notes what came of it.
+func (v *verification) take(s step) (ok bool, err error) {
+	detail, err := s.run()
+	var f flaw
+	if err != nil && !errors.As(err, &f) {
+		return false, err
+	}
+	ok = err == nil
+	if !ok {
+		detail = string(f)
+	}
+	v.report.Checks = append(v.report.Checks, event.Check{Name: s.name, OK: ok, Detail: detail})
+	switch {
+	case s.part == nil:
+	case !ok:
+		*s.part = Broken
+	case *s.part == "":
+		*s.part = Sound
+	}
+	return ok, nil
 }
 
 // verification is one call of Verify. Each step may rely on what the vital
@@ -156,34 +74,36 @@ type verification struct {
 	ctx    context.Context
 	r      io.ReaderAt
 	size   int64
+	opts   Options
 	report *Report
 
 	index    index
 	json     []byte // exactly the signed bytes
-	slots    []slot
 	warnings int
 }
 
 type step struct {
 	name  string
 	level Level
-	vital bool // later steps make no sense without it
+	vital bool   // later steps make no sense without it
+	part  *State // of the report; nil if the step keeps a state of its own
 	run   func() (detail string, err error)
 }
 
 func (v *verification) steps() []step {
+	structure, integrity := &v.report.Structure, &v.report.Integrity
 	return []step{
-		{CheckTrailer, Quick, true, v.checkTrailer},
-		{CheckIndex, Quick, true, v.checkIndex},
-		{CheckIntegrity, Quick, true, v.checkIntegrity},
-		{CheckSignature, Quick, false, v.checkSignature},
-		{CheckMetadata, Quick, true, v.checkMetadata},
-		{CheckAttestationKey, Quick, false, v.checkAttestationKey},
-		{CheckSlotTable, Standard, true, v.checkSlotTable},
-		{CheckSlotContent, Deep, false, v.checkSlotContent},
-		{CheckLauncher, Deep, false, v.checkLauncher},
-		{CheckAttestationSBOM, Deep, false, v.checkAttestationSBOM},
-		{CheckAttestationPolicy, Deep, false, v.checkAttestationPolicy},
+		{CheckTrailer, Quick, true, structure, v.checkTrailer},
+		{CheckIndex, Quick, true, structure, v.checkIndex},
+		{CheckIntegrity, Quick, true, integrity, v.checkIntegrity},
+		{CheckSignature, Quick, false, nil, v.checkSignature},
+		{CheckMetadata, Quick, true, structure, v.checkMetadata},
+		{CheckAttestationKey, Quick, false, integrity, v.checkAttestationKey},
+		{CheckSlotTable, Standard, true, structure, v.checkSlotTable},
+		{CheckSlotContent, Deep, false, integrity, v.checkSlotContent},
+		{CheckLauncher, Deep, false, nil, v.checkLauncher},
+		{CheckAttestationSBOM, Deep, false, integrity, v.checkAttestationSBOM},
+		{CheckAttestationPolicy, Deep, false, integrity, v.checkAttestationPolicy},
 	}
 }
 
@@ -218,12 +138,51 @@ func (v *verification) warnf(format string, args ...any) {
 // read returns n bytes at off. The caller has checked that they lie within
 // the file, so n is never more than was really uploaded.
 func (v *verification) read(off, n uint64) ([]byte, error) {
-	if err := v.ctx.Err(); err != nil {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(v.open(section{off, n}), b); err != nil {
 		return nil, err
 	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(io.NewSectionReader(v.r, int64(off), int64(n)), b); err != nil {
-		return nil, fmt.Errorf("reading %d bytes at %d: %w", n, off, err)
-	}
 	return b, nil
+}
+
+// open reads a section that is known to lie within the file, until ctx ends.
+func (v *verification) open(s section) io.Reader { return &sectionReader{v: v, left: s} }
+
+// sectionReader takes an end before that of the section for an error: the
+// file is then not what it was said to be, and nothing follows from it.
+type sectionReader struct {
+	v    *verification
+	left section
+}
+
+func (r *sectionReader) Read(p []byte) (int, error) {
+	if err := r.v.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if r.left.size == 0 {
+		return 0, io.EOF
+	}
+	p = p[:min(uint64(len(p)), r.left.size)]
+	n, err := r.v.r.ReadAt(p, int64(r.left.off))
+	if n < len(p) {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return n, fmt.Errorf("reading %d bytes at %d: %w", len(p), r.left.off, err)
+	}
+	r.left = section{r.left.off + uint64(n), r.left.size - uint64(n)}
+	return n, nil
+}
+
+// isZero tells whether a section holds nothing but zeros.
+func (v *verification) isZero(s section) (bool, error) {
+	const chunk = 64 << 10
+	for s.size > 0 {
+		b, err := v.read(s.off, min(s.size, chunk))
+		if err != nil || !allZero(b) {
+			return false, err
+		}
+		s = section{s.off + uint64(len(b)), s.size - uint64(len(b))}
+	}
+	return true, nil
 }

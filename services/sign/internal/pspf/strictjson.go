@@ -19,9 +19,9 @@ const (
 
 // checkJSON refuses documents that two readers could understand differently:
 // not UTF-8, duplicate names, names of members in read that differ from the
-// listed ones only in case, and anything beyond the bounds above. The keys
-// of read are the top-level names under which the listed members live,
-// directly or in the elements of an array; "" is the top level itself.
+// listed ones only in case, and anything beyond the bounds above. The keys of
+// read are the names that lead to an object, joined by dots; arrays do not
+// count, and "" is the outermost object.
 func checkJSON(doc []byte, read map[string][]string) error {
 	if !utf8.Valid(doc) {
 		return errors.New("not UTF-8")
@@ -54,6 +54,7 @@ type jsonWalk struct {
 }
 
 type container struct {
+	path  string          // the names that lead to it
 	names map[string]bool // nil for an array
 	name  string          // the member being read, of an object
 	wants bool            // the next token is a name
@@ -85,7 +86,7 @@ func (w *jsonWalk) take(token json.Token) error {
 	if len(w.open) == maxDepth {
 		return fmt.Errorf("nested deeper than %d", maxDepth)
 	}
-	c := container{}
+	c := container{path: w.inside()}
 	if d == '{' {
 		c.names, c.wants = make(map[string]bool), true
 	}
@@ -98,7 +99,7 @@ func (w *jsonWalk) takeName(name string) error {
 	if top.names[name] {
 		return fmt.Errorf("duplicate name %.80q", name)
 	}
-	for _, known := range w.members() {
+	for _, known := range w.read[top.path] {
 		if name != known && strings.EqualFold(name, known) {
 			return fmt.Errorf("name %.80q: want %q", name, known)
 		}
@@ -107,18 +108,29 @@ func (w *jsonWalk) takeName(name string) error {
 	return nil
 }
 
-// members lists what is read from the innermost object.
-func (w *jsonWalk) members() []string {
-	isObject := func(c container) bool { return c.names != nil }
-	switch n := len(w.open); {
-	case n == 1:
-		return w.read[""]
-	case n == 2 && isObject(w.open[0]),
-		n == 3 && isObject(w.open[0]) && !isObject(w.open[1]):
-		return w.read[w.open[0].name]
+// inside is the path of what the innermost container holds.
+func (w *jsonWalk) inside() string {
+	if len(w.open) == 0 {
+		return ""
 	}
-	return nil
+	c := w.open[len(w.open)-1]
+	switch {
+	case c.names == nil || c.path == unread:
+		return c.path
+	case len(c.path)+len(c.name) > maxPath:
+		return unread
+	case c.path == "":
+		return c.name
+	}
+	return c.path + "." + c.name
 }
+
+// Paths longer than any that is read all become one, so that long names are
+// not copied again and again.
+const (
+	maxPath = 100
+	unread  = "."
+)
 
 // valueDone makes the enclosing object expect a name again.
 func (w *jsonWalk) valueDone() {

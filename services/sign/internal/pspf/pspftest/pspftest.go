@@ -5,7 +5,6 @@ package pspftest
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -26,6 +25,7 @@ type Package struct {
 	SignLauncher  bool // name the launcher in the metadata, as the Python builder does
 	Attest        bool // fill the 0.4 attestation fields
 	Slots         []Slot
+	Align         int            // of the slots; 0 is 8, as most builders have it
 	Extra         map[string]any // further members of the metadata
 
 	EditJSON  func([]byte) []byte // before signing and compressing
@@ -58,18 +58,13 @@ func (p Package) Build() []byte {
 	if p.EditJSON != nil {
 		doc = p.EditJSON(doc)
 	}
-	var packed bytes.Buffer
-	zw, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-	check(err)
-	must(zw.Write(doc))
-	check(zw.Close())
-	stored := packed.Bytes()
+	stored := Gzip(doc)
 	if p.EditGzip != nil {
 		stored = p.EditGzip(stored)
 	}
 
 	out := append(bytes.Clone(p.Launcher), stored...)
-	out = align(out)
+	out = align(out, 8)
 	tableAt := len(out)
 	out = append(out, make([]byte, 64*len(p.Slots))...)
 	for i, s := range p.Slots {
@@ -82,7 +77,7 @@ func (p Package) Build() []byte {
 		if s.SelfRef {
 			continue
 		}
-		out = align(out)
+		out = align(out, p.Align)
 		entry = out[tableAt+64*i:][:64:64]
 		put64(entry, 16, uint64(len(out)))
 		put64(entry, 24, uint64(len(s.Data)))
@@ -194,8 +189,11 @@ func sumHex(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func align(b []byte) []byte {
-	return append(b, make([]byte, (8-len(b)%8)%8)...)
+func align(b []byte, to int) []byte {
+	if to == 0 {
+		to = 8
+	}
+	return append(b, make([]byte, (to-len(b)%to)%to)...)
 }
 
 func must(_ int, err error) { check(err) }

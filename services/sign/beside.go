@@ -1,0 +1,328 @@
+package sign
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"assize.dev/services/sign/internal/eddsa"
+	"assize.dev/services/sign/internal/minisign"
+	"assize.dev/services/sign/internal/openpgp"
+	"assize.dev/services/sign/internal/signature"
+	"assize.dev/services/sign/internal/sigstore"
+	"assize.dev/services/sign/internal/sshsig"
+	"assize.dev/services/sign/internal/trust"
+	"assize.dev/services/sign/internal/x509sig"
+	"assize.dev/shared/event"
+)
+
+// kindUnsupported is said of a file beside an artifact that holds nothing
+// known here; it counts for nothing.
+const kindUnsupported = "unsupported"
+
+// form is what a file beside an artifact holds. It is told from the content:
+// several kinds share the suffix .sig.
+type form int
+
+const (
+	formUnknown form = iota
+	formOpenPGP
+	formSSH
+	formMinisign // or signify
+	formAttestation
+	formCMS
+	formX509 // a bare signature, if certificates lie beside it
+	formEd25519
+	formCertificates // companions of formX509
+	formTimestamp
+)
+
+// beside looks at the files that came with the artifact.
+func (e *examination) beside() error {
+	chain, timestamps := e.companions()
+	for _, a := range e.artifact.Signatures {
+		var err error
+		switch f := e.form(a, len(chain) > 0); f {
+		case formCertificates, formTimestamp:
+		case formOpenPGP:
+			err = e.openpgp(a)
+		case formSSH:
+			err = e.ssh(a)
+		case formMinisign:
+			err = e.minisign(a)
+		case formAttestation:
+			err = e.attestations(a)
+		case formCMS:
+			err = e.cms(a)
+		case formX509:
+			err = e.x509(a, chain, timestamps)
+		case formEd25519:
+			err = e.ed25519(a)
+		default:
+			e.unknown(a)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// companions are what bare X.509 signatures need: the signer's certificates
+// and RFC 3161 timestamps.
+func (e *examination) companions() (chain []*x509.Certificate, timestamps [][]byte) {
+	for _, a := range e.artifact.Signatures {
+		if !e.named(a) {
+			continue
+		}
+		chain = append(chain, certificates(a)...)
+		if isTimestamp(a) {
+			timestamps = append(timestamps, a.Data)
+		}
+	}
+	return chain, timestamps
+}
+
+// certificates are those that a file holds, nil if it holds none or anything
+// else.
+func certificates(a event.Attached) []*x509.Certificate {
+	switch path.Ext(a.Name) {
+	case ".crt", ".pem", ".cer", ".der":
+		if found, err := x509sig.ParseChain(a.Data); err == nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func isTimestamp(a event.Attached) bool { return path.Ext(a.Name) == ".tsr" && len(a.Data) > 0 }
+
+// named tells whether a file is called after the artifact. Others are not
+// taken for signatures of it.
+func (e *examination) named(a event.Attached) bool {
+	suffix, named := strings.CutPrefix(path.Base(a.Name), path.Base(e.artifact.Filename))
+	return named && strings.HasPrefix(suffix, ".")
+}
+
+// form tells what a file is.
+func (e *examination) form(a event.Attached, certified bool) form {
+	if !e.named(a) {
+		return formUnknown
+	}
+	text := bytes.TrimLeft(a.Data, " \t\r\n")
+	has := func(prefix string) bool { return bytes.HasPrefix(text, []byte(prefix)) }
+	switch {
+	case has("-----BEGIN SSH SIGNATURE-----"):
+		return formSSH
+	case has("untrusted comment:"):
+		return formMinisign
+	case has("{"), has("["):
+		return formAttestation
+	case has("-----BEGIN PKCS7-----"), has("-----BEGIN CMS-----"):
+		return formCMS
+	case certificates(a) != nil:
+		return formCertificates
+	case isTimestamp(a):
+		return formTimestamp
+	}
+	pgp := openpgp.Detect(a.Data)
+	_, bare := eddsa.ParseSignature(a.Data)
+	switch {
+	case isCMS(a.Data):
+		return formCMS
+	case pgp == openpgp.ArmoredSignature:
+		return formOpenPGP
+	// The bytes of a bare signature may look like the beginning of a packet,
+	// but no packet is as short, or has just the size of an RSA signature.
+	case certified && (bare || bareSize(a.Data)):
+		return formX509
+	case bare:
+		return formEd25519
+	case pgp == openpgp.BinarySignature:
+		return formOpenPGP
+	case certified && len(a.Data) > 0:
+		return formX509
+	}
+	return formUnknown
+}
+
+// isCMS looks for the object identifier of SignedData at the start of a DER
+// structure (RFC 5652, section 5.1).
+func isCMS(data []byte) bool {
+	at := bytes.Index(data[:min(len(data), 32)], []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"))
+	return at > 0 && data[0] == 0x30
+}
+
+// bareSize tells whether data has the size of an RSA signature, or begins as
+// an ECDSA signature in DER does.
+func bareSize(data []byte) bool {
+	switch len(data) {
+	case 256, 384, 512, 768, 1024:
+		return true
+	}
+	return len(data) > 8 && len(data) < 160 && data[0] == 0x30
+}
+
+// unknown reports a file that is no signature. If its name says that it is
+// one, the artifact fails: it was cut, changed, or not taken along because of
+// its size.
+func (e *examination) unknown(a event.Attached) {
+	name := path.Base(a.Name)
+	s := event.Signature{Kind: kindUnsupported, Trust: event.UnknownTrust, File: name}
+	switch {
+	case !e.named(a):
+		s.Reason = fmt.Sprintf("not named after %.200s; not counted", e.artifact.Filename)
+	case slices.ContainsFunc(event.SignatureSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) }):
+		s.Reason = fmt.Sprintf("%d bytes that are no signature of any kind known here: obtain an intact copy", len(a.Data))
+		e.failed = true
+	default:
+		s.Reason = "no signature of any kind known here; not counted"
+	}
+	e.result.Signatures = append(e.result.Signatures, s)
+}
+
+func (e *examination) ed25519(a event.Attached) error {
+	sig, _ := eddsa.ParseSignature(a.Data)
+	var public []ed25519.PublicKey
+	for _, k := range e.trust.Keys {
+		public = append(public, k.Key.(ed25519.PublicKey))
+	}
+	i, ok, err := eddsa.VerifyDetached(e.content, sig, public)
+	if err != nil {
+		return err
+	}
+	r := signature.Stranger(trust.KindEd25519, "",
+		"by none of the %d known keys over these bytes: they were changed after signing, or the signer is unknown", len(public))
+	if ok {
+		r = signature.Result{Kind: trust.KindEd25519, Valid: true, Signer: e.trust.Keys[i].Fingerprint()}
+	}
+	e.take(a.Name, byKey(r), len(public) > 0)
+	return nil
+}
+
+func (e *examination) openpgp(a event.Attached) error {
+	results, err := openpgp.VerifyDetached(e.content, a.Data, e.trust.OpenPGP, e.artifact.Received)
+	if err != nil {
+		return err
+	}
+	e.take(a.Name, byKey(results...), e.trust.OpenPGP != nil)
+	return nil
+}
+
+func (e *examination) minisign(a event.Attached) error {
+	r, err := minisign.Verify(e.content, a.Data, e.trust.Minisign)
+	if err != nil {
+		return err
+	}
+	e.take(a.Name, byKey(r), len(e.trust.Minisign) > 0)
+	return nil
+}
+
+func (e *examination) ssh(a event.Attached) error {
+	return e.ask(a, "ssh", func(p *trust.Publisher) ([]verified, error) {
+		if p.SSH == nil {
+			return nil, nil
+		}
+		r, err := sshsig.Verify(e.content, a.Data, p.SSH.Allowed, p.SSH.Identity, p.SSH.Namespace, e.artifact.Received)
+		return byKey(r), err
+	})
+}
+
+func (e *examination) cms(a event.Attached) error {
+	return e.ask(a, "cms", func(p *trust.Publisher) ([]verified, error) {
+		if p.X509 == nil {
+			return nil, nil
+		}
+		results, err := x509sig.VerifyCMS(e.content, a.Data, p.X509, e.artifact.Received)
+		return byKey(results...), err
+	})
+}
+
+func (e *examination) x509(a event.Attached, chain []*x509.Certificate, timestamps [][]byte) error {
+	d := x509sig.Detached{Signature: a.Data, Chain: chain}
+	if len(timestamps) > 0 {
+		d.Timestamp = timestamps[0]
+	}
+	return e.ask(a, "x509", func(p *trust.Publisher) ([]verified, error) {
+		if p.X509 == nil {
+			return nil, nil
+		}
+		r, err := x509sig.Verify(e.content, d, p.X509, e.artifact.Received)
+		return byKey(r), err
+	})
+}
+
+// attestations are Sigstore bundles, what npm, PyPI and GitHub hand out, and
+// bare envelopes.
+func (e *examination) attestations(a event.Attached) error {
+	return e.ask(a, "sigstore", func(p *trust.Publisher) ([]verified, error) {
+		if p.Sigstore == nil {
+			return nil, nil
+		}
+		found, err := sigstore.Verify(e.content, a.Data, p.Sigstore, e.artifact.Received)
+		var results []verified
+		for _, x := range found {
+			results = append(results, verified{Result: x.Result, aside: x.Statement != nil && !sigstore.Vouches(x.PredicateType)})
+			if x.Valid && err == nil {
+				err = e.provenance(p, &x)
+			}
+		}
+		return results, err
+	})
+}
+
+// ask holds a file against the anchors of each publisher who has some of its
+// kind; nil means that one has none. It takes the answers of those who know
+// the signer, or else the first that says the most.
+func (e *examination) ask(a event.Attached, kind string, verify func(*trust.Publisher) ([]verified, error)) error {
+	var best []verified
+	most := -1
+	for _, p := range e.trust.Publishers {
+		found, err := verify(p)
+		if err != nil {
+			return err
+		}
+		if found == nil {
+			continue
+		}
+		for i := range found {
+			found[i].publisher = p
+		}
+		switch says := saying(found); {
+		case says > most:
+			most, best = says, found
+		case says == saysValid:
+			best = append(best, found...)
+		}
+	}
+	if best == nil {
+		best = byKey(signature.Stranger(kind, "", "nobody who signs this way is known here"))
+	}
+	e.take(a.Name, best, most >= 0)
+	return nil
+}
+
+// How much an answer says: the signer is unknown, something is wrong, or a
+// signature holds.
+const (
+	saysStranger = iota
+	saysBroken
+	saysValid
+)
+
+func saying(found []verified) int {
+	says := saysBroken
+	for _, f := range found {
+		switch {
+		case f.Valid:
+			return saysValid
+		case f.Stranger:
+			says = saysStranger
+		}
+	}
+	return says
+}

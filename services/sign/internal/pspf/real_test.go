@@ -1,0 +1,107 @@
+package pspf_test
+
+import (
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"assize.dev/services/sign/internal/pspf"
+)
+
+// TestRealPackages holds the reader against packages of FlavorPack's own
+// builders and against attacks that its readers accept.
+func TestRealPackages(t *testing.T) {
+	root := testdata(t)
+	seedKey, err := os.ReadFile(filepath.Join(root, "pspf", "keys", "seed-public.hex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fingerprint := fingerprintOf(t, strings.TrimSpace(string(seedKey)))
+	want := map[string]string{
+		"attack-metasize-huge":             pspf.CheckIndex,
+		"attack-perm-07777":                pspf.CheckSlotTable,
+		"attack-slot0-replaced-tablefixed": pspf.CheckSlotContent,
+		"index-signature+adlerfixed":       pspf.CheckSignature,
+		"meta-body":                        pspf.CheckIntegrity,
+		"slot1-data":                       pspf.CheckSlotContent,
+		"trunc-half":                       pspf.CheckTrailer,
+		"wrongkey-resigned":                "", // only an unknown key tells
+	}
+	files, err := filepath.Glob(filepath.Join(root, "pspf", "*", "*.psp"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no packages in %s: %v", root, err)
+	}
+	for _, path := range files {
+		folder, name := filepath.Base(filepath.Dir(path)), strings.TrimSuffix(filepath.Base(path), ".psp")
+		t.Run(folder+"/"+name, func(t *testing.T) {
+			file, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report := verify(t, file, pspf.Deep)
+			check, listed := want[name]
+			if folder == "corrupt" && !listed {
+				t.Fatal("not in the table of this test")
+			}
+			if check != "" {
+				rejectedBy(t, report, check)
+				return
+			}
+			if err := report.Err(); err != nil {
+				t.Fatal(err)
+			}
+			for _, level := range levels {
+				if r := verify(t, file, level); r.OK() != (folder != "evil" || level < pspf.Paranoid) {
+					t.Errorf("level %s: %v", level, r.Err())
+				}
+			}
+			seeded := strings.HasSuffix(name, "-seed") || folder == "evil"
+			if known := report.KeyFingerprint == fingerprint; seeded != known {
+				t.Errorf("key %s; is the seed's key: %v", report.KeyFingerprint, known)
+			}
+			launcher := pspf.LauncherUnauthenticated
+			if strings.HasPrefix(name, "py-") {
+				launcher = pspf.LauncherAuthenticated
+			}
+			if report.Launcher != launcher {
+				t.Errorf("launcher is %s, want %s", report.Launcher, launcher)
+			}
+		})
+	}
+}
+
+func fingerprintOf(t *testing.T, publicHex string) string {
+	t.Helper()
+	raw, err := hex.DecodeString(publicHex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sumHex(raw)
+}
+
+// testdata is the folder of real samples: ASSIZE_TESTDATA, or shared/data
+// beside or above the repository. Tests of them are skipped where it is not.
+func testdata(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
+		return dir
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
+		if data := filepath.Join(parent, "shared", "data"); isDir(data) {
+			return data
+		}
+	}
+	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
+	return ""
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
