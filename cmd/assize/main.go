@@ -42,7 +42,7 @@ type cli struct {
 	Submit        submitCmd        `cmd:"" help:"Upload files to a running Assize."`
 	Watch         watchCmd         `cmd:"" help:"Follow verdicts as they are published."`
 	VerifyVerdict verifyVerdictCmd `cmd:"" help:"Check verdicts that Assize signed, offline."`
-	Keygen        keygenCmd        `cmd:"" help:"Make or import an Ed25519 key pair."`
+	Keygen        keygenCmd        `cmd:"" help:"Make or import a key pair."`
 	Keys          keysCmd          `cmd:"" help:"Show, rotate and revoke the keys that sign verdicts."`
 	Sign          signCmd          `cmd:"" help:"Sign files, as publishers do."`
 	Audit         auditCmd         `cmd:"" help:"Read and verify the audit log."`

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"assize.dev/services/sign/internal/dsse"
+	"assize.dev/services/sign/internal/strictjson"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
@@ -42,7 +42,7 @@ const maxSubjects = 1024
 // have a SHA-256, so that a statement is always about some bytes.
 func ParseStatement(payload []byte) (*Statement, error) {
 	var s Statement
-	if err := dsse.DecodeJSON(payload, &s); err != nil {
+	if err := strictjson.Decode(payload, &s, strictjson.Small); err != nil {
 		return nil, fmt.Errorf("reading statement: %w", err)
 	}
 	switch {
@@ -77,7 +77,7 @@ func (s *Statement) Verdict() (*VerdictPredicate, error) {
 		return nil, fmt.Errorf("statement is a %.80q, not a %s", s.PredicateType, VerdictPredicateType)
 	}
 	var p VerdictPredicate
-	if err := dsse.DecodeJSON(s.Predicate, &p); err != nil {
+	if err := strictjson.Decode(s.Predicate, &p, strictjson.Small); err != nil {
 		return nil, fmt.Errorf("reading verdict: %w", err)
 	}
 	return &p, nil
@@ -116,7 +116,7 @@ func (s *Statement) Finding() (*Finding, error) {
 
 func (s *Statement) summaryFinding() (*Finding, error) {
 	var p summary
-	if err := dsse.DecodeJSON(s.Predicate, &p); err != nil {
+	if err := strictjson.Decode(s.Predicate, &p, strictjson.Small); err != nil {
 		return nil, fmt.Errorf("reading verification summary: %w", err)
 	}
 	if p.VerificationResult != "PASSED" || p.Extension.Decision != event.Allow {

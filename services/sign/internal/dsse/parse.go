@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+
+	"assize.dev/services/sign/internal/strictjson"
 )
 
 // Bounds of an envelope from outside. A verdict event holds at most a few
@@ -35,7 +37,7 @@ func Parse(data []byte) (*Envelope, error) {
 		MediaType string    `json:"mediaType"`
 		Inner     *envelope `json:"dsseEnvelope"`
 	}
-	if err := DecodeJSON(data, &outer); err != nil {
+	if err := strictjson.Decode(data, &outer, strictjson.Small); err != nil {
 		return nil, fmt.Errorf("reading envelope: %w", err)
 	}
 	e := outer.envelope

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"assize.dev/services/sign/internal/dsse"
+	"assize.dev/services/sign/internal/strictjson"
 )
 
 // Dir is the directory of those who make the versions: beside them it says
@@ -109,7 +109,7 @@ func (d Dir) references() (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("references of keys: %w", err)
 	}
-	if err := dsse.DecodeJSON(data, &all); err != nil {
+	if err := strictjson.Decode(data, &all, strictjson.Small); err != nil {
 		return nil, fmt.Errorf("references of keys: %s: %w", d.Path(referencesFile), err)
 	}
 	return all, nil

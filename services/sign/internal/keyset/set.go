@@ -22,6 +22,7 @@ import (
 
 	"assize.dev/services/sign/internal/dsse"
 	"assize.dev/services/sign/internal/keys"
+	"assize.dev/services/sign/internal/strictjson"
 	"assize.dev/shared/digest"
 )
 
@@ -131,7 +132,7 @@ func Parse(data []byte) (*Set, error) {
 // that this version of Assize does not know may be there to restrict a key.
 func parsePayload(payload []byte) (*Set, error) {
 	s := &Set{digest: digest.Of(payload)}
-	if err := dsse.DecodeJSON(payload, s); err != nil {
+	if err := strictjson.Decode(payload, s, strictjson.Small); err != nil {
 		return nil, err
 	}
 	if again, err := json.Marshal(s); err != nil || string(again) != string(payload) {

@@ -12,7 +12,7 @@ import (
 // compactForms are the spellings of a JSON value that builders hash: without
 // spaces, in the order of the document (Rust) or sorted by name (Python), and
 // with characters beyond ASCII as they are or, by Python's default, escaped.
-// Numbers keep their spelling. The document has passed checkJSON.
+// Numbers keep their spelling. The document was decoded strictly.
 func compactForms(doc []byte) ([][]byte, error) {
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.UseNumber()
@@ -37,7 +37,7 @@ type orderedMember struct {
 }
 
 // readOrdered reads one value: an orderedObject, []any, string, json.Number,
-// bool or nil. checkJSON has bounded how deep it is.
+// bool or nil. How deep it is has been bounded.
 func readOrdered(dec *json.Decoder) (any, error) {
 	token, err := dec.Token()
 	if err != nil {

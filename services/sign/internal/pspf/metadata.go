@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"assize.dev/services/sign/internal/eddsa"
+	"assize.dev/services/sign/internal/strictjson"
 )
 
 // Metadata is the part of the signed JSON that is read here. Unknown members
@@ -75,19 +76,9 @@ func (c *SetupCommand) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*plain)(c))
 }
 
-// folded lists the members read from an object, by the names that lead to it;
-// arrays do not count. encoding/json would also take another spelling of
-// their case, which other readers do not see, so checkJSON refuses those.
-var folded = map[string][]string{
-	"": {"format", "package", "slots", "execution", "launcher", "setup_commands", "policy",
-		"build", "runtime", "workenv"},
-	"package":                  {"name", "version"},
-	"slots":                    {"slot", "id", "target", "checksum", "operations", "purpose", "lifecycle", "permissions", "self_ref"},
-	"execution":                {"command", "environment", "env"},
-	"launcher":                 {"size", "checksum"},
-	"setup_commands":           {"type", "command", "path", "enumerate"},
-	"setup_commands.enumerate": {"path", "pattern"},
-}
+// metadataBounds are the format's, but for the number of all values, which
+// keeps small what is remembered of them.
+var metadataBounds = strictjson.Bounds{Depth: 100, Items: 65535, Values: 500_000}
 
 func (v *verification) checkIntegrity() (string, error) {
 	stored, err := v.read(v.index.metadata.off, v.index.metadata.size)
@@ -145,11 +136,8 @@ func (v *verification) checkSignature() (string, error) {
 }
 
 func (v *verification) checkMetadata() (string, error) {
-	if err := checkJSON(v.json, folded); err != nil {
-		return "", flawf("metadata: %v", err)
-	}
 	var m Metadata
-	if err := json.Unmarshal(v.json, &m); err != nil {
+	if err := strictjson.Decode(v.json, &m, metadataBounds); err != nil {
 		return "", flawf("metadata: %v", err)
 	}
 	if m.Format != "PSPF/2025" {
