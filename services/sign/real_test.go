@@ -12,6 +12,7 @@ import (
 
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
+	"assize.dev/shared/realdata"
 )
 
 // sample is a line of a manifest of real signatures: what signed what, and
@@ -61,7 +62,7 @@ func (s sample) publisher(dir string) Publisher {
 // TestRealSignatures holds the verifier against signatures made with gpg,
 // ssh-keygen, minisign, signify, openssl and an offline Sigstore.
 func TestRealSignatures(t *testing.T) {
-	root := filepath.Join(testdata(t), "signatures")
+	root := filepath.Join(realdata.Dir(t), "signatures")
 	manifests, err := filepath.Glob(filepath.Join(root, "*", "manifest.jsonl"))
 	if err != nil || len(manifests) == 0 {
 		t.Fatalf("no manifests in %s: %v", root, err)

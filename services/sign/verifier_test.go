@@ -19,6 +19,7 @@ import (
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 	"assize.dev/shared/evidence"
+	"assize.dev/shared/realdata"
 )
 
 const filename = "demo-1.0.0.tgz"
@@ -231,7 +232,7 @@ func TestUnreadableArtifactIsNoVerdict(t *testing.T) {
 
 // TestRealPackages uses packages of FlavorPack's builders.
 func TestRealPackages(t *testing.T) {
-	root := testdata(t)
+	root := realdata.Dir(t)
 	read := func(path ...string) []byte {
 		data, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
 		if err != nil {
@@ -253,25 +254,4 @@ func TestRealPackages(t *testing.T) {
 			t.Errorf("%s: %s, want %s: %+v", name, v.Result, want, v)
 		}
 	}
-}
-
-// testdata is the folder of real samples: ASSIZE_TESTDATA, or shared/data
-// beside or above the repository.
-func testdata(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		data := filepath.Join(parent, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-	}
-	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
-	return ""
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"assize.dev/services/sign/internal/signature"
+	"assize.dev/shared/realdata"
 )
 
 func content(message []byte) *signature.Content {
@@ -118,7 +119,7 @@ func TestVerifyDetachedRefuses(t *testing.T) {
 
 // TestRealSample verifies what openssl signed.
 func TestRealSample(t *testing.T) {
-	dir := filepath.Join(testdata(t), "signatures", "rawkeys")
+	dir := filepath.Join(realdata.Dir(t), "signatures", "rawkeys")
 	manifest, err := os.ReadFile(filepath.Join(dir, "manifest.jsonl"))
 	if err != nil {
 		t.Fatal(err)
@@ -151,27 +152,6 @@ func TestRealSample(t *testing.T) {
 	if tried == 0 {
 		t.Error("the manifest has no Ed25519 signature")
 	}
-}
-
-// testdata is the folder of real samples: ASSIZE_TESTDATA, or shared/data
-// beside or above the repository. Tests of them are skipped where it is not.
-func testdata(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		data := filepath.Join(parent, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-	}
-	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
-	return ""
 }
 
 // BenchmarkVerifyDetached verifies 16 MiB as a stream and, in the same run,

@@ -20,6 +20,8 @@ import (
 	mldsax509 "filippo.io/mldsa/x509"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/mod/sumdb/note"
+
+	"assize.dev/shared/realdata"
 )
 
 // publicForms are one key in all the forms that are read.
@@ -248,7 +250,7 @@ func TestParseFingerprint(t *testing.T) {
 
 // TestRealSamples reads the keys that came with signatures.
 func TestRealSamples(t *testing.T) {
-	dir := filepath.Join(testdata(t), "signatures", "rawkeys")
+	dir := filepath.Join(realdata.Dir(t), "signatures", "rawkeys")
 	read := func(name string) []byte {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -267,27 +269,6 @@ func TestRealSamples(t *testing.T) {
 	if errA != nil || errB != nil || a.Fingerprint() != b.Fingerprint() {
 		t.Errorf("%v, %v, %v, %v", a, errA, b, errB)
 	}
-}
-
-// testdata is the folder of real samples: ASSIZE_TESTDATA, or shared/data
-// beside or above the repository. Tests of them are skipped where it is not.
-func testdata(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		data := filepath.Join(parent, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-	}
-	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
-	return ""
 }
 
 func FuzzParsePublicKey(f *testing.F) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"assize.dev/shared/realdata"
 )
 
 func run(t *testing.T, dir, tool string, args ...string) error {
@@ -134,7 +136,7 @@ func TestSignify(t *testing.T) {
 
 // TestRealSamples verifies signatures made with both programs elsewhere.
 func TestRealSamples(t *testing.T) {
-	dir := filepath.Join(testdata(t), "signatures", "rawkeys")
+	dir := filepath.Join(realdata.Dir(t), "signatures", "rawkeys")
 	tried := map[string]bool{}
 	for text := range strings.Lines(read(t, dir, "manifest.jsonl")) {
 		var c struct{ Kind, Signature, Artifact, Key, Want string }
@@ -154,25 +156,4 @@ func TestRealSamples(t *testing.T) {
 	if len(tried) != 2 {
 		t.Errorf("the manifest has %v only", tried)
 	}
-}
-
-// testdata is the folder of real samples: ASSIZE_TESTDATA, or shared/data
-// beside or above the repository. Tests of them are skipped where it is not.
-func testdata(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		data := filepath.Join(parent, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-	}
-	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
-	return ""
 }

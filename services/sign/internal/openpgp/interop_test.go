@@ -14,6 +14,8 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+
+	"assize.dev/shared/realdata"
 )
 
 // TestAgainstSequoia asks Sequoia's sqv about every sample.
@@ -254,7 +256,7 @@ func TestGnuPG(t *testing.T) {
 // TestSharedSamples reads signatures made with gpg, and what is to become of
 // them, from the project's test data.
 func TestSharedSamples(t *testing.T) {
-	dir := filepath.Join(testdata(t), "signatures", "openpgp")
+	dir := filepath.Join(realdata.Dir(t), "signatures", "openpgp")
 	manifest, err := os.ReadFile(filepath.Join(dir, "manifest.jsonl"))
 	if err != nil {
 		t.Fatal(err)
@@ -286,25 +288,4 @@ func TestSharedSamples(t *testing.T) {
 			}
 		})
 	}
-}
-
-// testdata is the folder of real samples: ASSIZE_TESTDATA, or shared/data
-// beside or above the repository. Tests of them are skipped where it is not.
-func testdata(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		data := filepath.Join(parent, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-	}
-	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
-	return ""
 }

@@ -12,6 +12,7 @@ import (
 
 	"assize.dev/services/sign/internal/pspf"
 	"assize.dev/services/sign/internal/pspf/pspftest"
+	"assize.dev/shared/realdata"
 )
 
 func tarOf(headers ...tar.Header) []byte {
@@ -277,7 +278,7 @@ func TestLimits(t *testing.T) {
 // TestEvilSamples holds level paranoid against packages of FlavorPack's own
 // builder that are validly signed and unsafe.
 func TestEvilSamples(t *testing.T) {
-	dir := filepath.Join(testdata(t), "pspf", "evil")
+	dir := filepath.Join(realdata.Dir(t), "pspf", "evil")
 	for name, want := range map[string]string{"bomb.psp": "extraction.limit", "dotdot.psp": "extraction.traversal"} {
 		file, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {

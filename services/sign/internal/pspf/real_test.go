@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"assize.dev/services/sign/internal/pspf"
+	"assize.dev/shared/realdata"
 )
 
 // TestRealPackages holds the reader against packages of FlavorPack's own
 // builders and against attacks that its readers accept.
 func TestRealPackages(t *testing.T) {
-	root := testdata(t)
+	root := realdata.Dir(t)
 	seedKey, err := os.ReadFile(filepath.Join(root, "pspf", "keys", "seed-public.hex"))
 	if err != nil {
 		t.Fatal(err)
@@ -79,26 +80,6 @@ func fingerprintOf(t *testing.T, publicHex string) string {
 		t.Fatal(err)
 	}
 	return sumHex(raw)
-}
-
-// testdata is the folder of real samples: ASSIZE_TESTDATA, or shared/data
-// beside or above the repository. Tests of them are skipped where it is not.
-func testdata(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		if data := filepath.Join(parent, "shared", "data"); isDir(data) {
-			return data
-		}
-	}
-	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
-	return ""
 }
 
 func isDir(path string) bool {

@@ -17,12 +17,13 @@ import (
 	"assize.dev/services/sign/internal/signature"
 	"assize.dev/services/sign/internal/sigstore"
 	"assize.dev/services/sign/internal/slsa"
+	"assize.dev/shared/realdata"
 )
 
 // TestRealSamples holds Verify against bundles that other programs made and
 // judged.
 func TestRealSamples(t *testing.T) {
-	dir := filepath.Join(testdata(t), "signatures", "sigstore")
+	dir := filepath.Join(realdata.Dir(t), "signatures", "sigstore")
 	manifest, err := os.Open(filepath.Join(dir, "manifest.jsonl"))
 	if err != nil {
 		t.Fatal(err)
@@ -65,27 +66,6 @@ func readFile(t testing.TB, path ...string) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-// testdata is the folder of real samples: ASSIZE_TESTDATA, or shared/data
-// beside or above the repository. Tests of them are skipped where it is not.
-func testdata(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		data := filepath.Join(parent, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-	}
-	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
-	return ""
 }
 
 // TestPublicInstance verifies what npm published in 2023, with the trusted

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"assize.dev/shared/realdata"
 )
 
 // sshKeygen runs the real tool in a directory.
@@ -139,7 +141,7 @@ func TestAgreesWithSSHKeygen(t *testing.T) {
 
 // TestRealSamples verifies signatures made with ssh-keygen elsewhere.
 func TestRealSamples(t *testing.T) {
-	dir := filepath.Join(testdata(t), "signatures", "rawkeys")
+	dir := filepath.Join(realdata.Dir(t), "signatures", "rawkeys")
 	tried := 0
 	for text := range strings.Lines(string(read(t, dir, "manifest.jsonl"))) {
 		var c struct {
@@ -164,25 +166,4 @@ func TestRealSamples(t *testing.T) {
 	if tried == 0 {
 		t.Error("the manifest has no SSH signatures")
 	}
-}
-
-// testdata is the folder of real samples: ASSIZE_TESTDATA, or shared/data
-// beside or above the repository. Tests of them are skipped where it is not.
-func testdata(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		data := filepath.Join(parent, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-	}
-	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
-	return ""
 }

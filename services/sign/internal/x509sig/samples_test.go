@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"assize.dev/shared/realdata"
 )
 
 func file(t testing.TB, path ...string) []byte {
@@ -57,7 +59,7 @@ func TestFixtures(t *testing.T) {
 
 // TestRealSamples holds the package against signatures made by others.
 func TestRealSamples(t *testing.T) {
-	dir := filepath.Join(testdata(t), "signatures", "x509")
+	dir := filepath.Join(realdata.Dir(t), "signatures", "x509")
 	lines := bufio.NewScanner(bytes.NewReader(file(t, dir, "manifest.jsonl")))
 	n := 0
 	for ; lines.Scan(); n++ {
@@ -87,21 +89,4 @@ func TestRealSamples(t *testing.T) {
 	if err := lines.Err(); err != nil || n == 0 {
 		t.Errorf("%d samples: %v", n, err)
 	}
-}
-
-// testdata is the folder of real samples, or the end of the test.
-func testdata(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("ASSIZE_TESTDATA"); dir != "" {
-		return dir
-	}
-	dir := must(os.Getwd())
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		data := filepath.Join(parent, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-	}
-	t.Skip("no real samples: set ASSIZE_TESTDATA to their folder")
-	return ""
 }
