@@ -37,17 +37,16 @@ const (
 	formCMS
 	formX509 // a bare signature, if certificates lie beside it
 	formEd25519
-	formCertificates // companions of formX509
-	formTimestamp
+	formCompanion // of formX509: certificates, a timestamp, an OCSP response
 )
 
 // beside looks at the files that came with the artifact.
 func (e *examination) beside() error {
-	chain, timestamps := e.companions()
+	with := e.companions()
 	for _, a := range e.artifact.Signatures {
 		var err error
-		switch f := e.form(a, len(chain) > 0); f {
-		case formCertificates, formTimestamp:
+		switch f := e.form(a, len(with.Chain) > 0); f {
+		case formCompanion:
 		case formOpenPGP:
 			err = e.openpgp(a)
 		case formSSH:
@@ -59,7 +58,7 @@ func (e *examination) beside() error {
 		case formCMS:
 			err = e.cms(a)
 		case formX509:
-			err = e.x509(a, chain, timestamps)
+			err = e.x509(a, with)
 		case formEd25519:
 			err = e.ed25519(a)
 		default:
@@ -72,19 +71,23 @@ func (e *examination) beside() error {
 	return nil
 }
 
-// companions are what bare X.509 signatures need: the signer's certificates
-// and RFC 3161 timestamps.
-func (e *examination) companions() (chain []*x509.Certificate, timestamps [][]byte) {
+// companions are what bare X.509 signatures need from other files: the
+// signer's certificates, an RFC 3161 timestamp, OCSP responses. All of them
+// prove themselves, so it does not matter which signature they came with.
+func (e *examination) companions() (with x509sig.Detached) {
 	for _, a := range e.artifact.Signatures {
 		if !e.named(a) {
 			continue
 		}
-		chain = append(chain, certificates(a)...)
-		if isTimestamp(a) {
-			timestamps = append(timestamps, a.Data)
+		with.Chain = append(with.Chain, certificates(a)...)
+		if r := ocspResponse(a); r != nil {
+			with.OCSP = append(with.OCSP, r)
+		}
+		if isTimestamp(a) && with.Timestamp == nil {
+			with.Timestamp = a.Data
 		}
 	}
-	return chain, timestamps
+	return with
 }
 
 // certificates are those that a file holds, nil if it holds none or anything
@@ -97,6 +100,18 @@ func certificates(a event.Attached) []*x509.Certificate {
 		}
 	}
 	return nil
+}
+
+// ocspResponse is that in a file, nil if there is none.
+func ocspResponse(a event.Attached) *x509sig.OCSP {
+	if path.Ext(a.Name) != ".ocsp" {
+		return nil
+	}
+	r, err := x509sig.ParseOCSP(a.Data)
+	if err != nil {
+		return nil
+	}
+	return r
 }
 
 func isTimestamp(a event.Attached) bool { return path.Ext(a.Name) == ".tsr" && len(a.Data) > 0 }
@@ -124,10 +139,8 @@ func (e *examination) form(a event.Attached, certified bool) form {
 		return formAttestation
 	case has("-----BEGIN PKCS7-----"), has("-----BEGIN CMS-----"):
 		return formCMS
-	case certificates(a) != nil:
-		return formCertificates
-	case isTimestamp(a):
-		return formTimestamp
+	case certificates(a) != nil, isTimestamp(a), ocspResponse(a) != nil:
+		return formCompanion
 	}
 	pgp := openpgp.Detect(a.Data)
 	_, bare := eddsa.ParseSignature(a.Data)
@@ -242,11 +255,8 @@ func (e *examination) cms(a event.Attached) error {
 	})
 }
 
-func (e *examination) x509(a event.Attached, chain []*x509.Certificate, timestamps [][]byte) error {
-	d := x509sig.Detached{Signature: a.Data, Chain: chain}
-	if len(timestamps) > 0 {
-		d.Timestamp = timestamps[0]
-	}
+func (e *examination) x509(a event.Attached, d x509sig.Detached) error {
+	d.Signature = a.Data
 	return e.ask(a, "x509", func(p *trust.Publisher) ([]verified, error) {
 		if p.X509 == nil {
 			return nil, nil

@@ -25,4 +25,5 @@ var SignatureSuffixes = []string{
 	".crt",                 // certificate of who made .sig; .pem alone is as often a public key
 	".chain.pem",           // the same, with those that issued it
 	".tsr",                 // RFC 3161 timestamp of .sig
+	".ocsp",                // OCSP response about the certificate
 }
