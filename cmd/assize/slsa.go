@@ -38,7 +38,7 @@ func (c *slsaCmd) Run(ctx context.Context, g *globals) error {
 	if c.Minimum < 1 || c.Minimum > 3 {
 		return fmt.Errorf("--minimum %d: want a build level from 1 to 3", c.Minimum)
 	}
-	trust, err := c.trust()
+	trust, _, err := c.trust()
 	if err != nil {
 		return err
 	}
@@ -62,18 +62,15 @@ func (c *slsaCmd) Run(ctx context.Context, g *globals) error {
 	return verificationStatus(&event.Verification{Result: result})
 }
 
-// result is about provenance alone: what other signatures say is no matter.
+// result is about provenance, but what is broken or denied proves nothing.
 func (c *slsaCmd) result(v *event.Verification) string {
 	switch {
+	case v.Result == event.Fail:
+		return event.Fail
 	case v.SLSALevel >= c.Minimum:
 		return event.Pass
 	case len(v.Provenance) > 0:
 		return event.Fail
-	}
-	for _, s := range v.Signatures {
-		if !s.Valid && sign.IsAttestation(s.Kind) {
-			return event.Fail
-		}
 	}
 	return event.Undetermined
 }

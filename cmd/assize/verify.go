@@ -19,7 +19,7 @@ import (
 
 type verifyCmd struct {
 	signatureFlags
-	Level string `help:"How deep packages that sign themselves (PSPF) are verified: quick (metadata and signature), standard (and slot table), deep (and every byte), paranoid (and what unpacking would do). FlavorPack's strict, relaxed and minimal are understood too." default:"deep"`
+	Level string `help:"How deep packages that sign themselves (PSPF) are verified: quick (metadata and signature), standard (and slot table), deep (and every byte), paranoid (and what unpacking would do). FlavorPack's strict, relaxed and minimal are understood too; its standard is deep here." default:"deep"`
 	File  string `arg:"" help:"Package to verify."`
 }
 
@@ -73,11 +73,12 @@ type signatureFlags struct {
 	AttestationKey []string `help:"Public key that signs attestations (DSSE), Ed25519 or ECDSA P-256." placeholder:"FILE" type:"path" sep:"none" group:"Sigstore"`
 }
 
-// trust puts together what the flags say.
-func (f *signatureFlags) trust() (*sign.Trust, error) {
+// trust puts together what the flags say, and whether they demand that
+// somebody is trusted: a trust file that names nobody does.
+func (f *signatureFlags) trust() (trust *sign.Trust, demanded bool, err error) {
 	p, named, err := f.publisher()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var paths []string
 	for _, t := range f.Trust {
@@ -87,11 +88,11 @@ func (f *signatureFlags) trust() (*sign.Trust, error) {
 			continue
 		}
 		if _, missing := os.Stat(t); missing != nil {
-			return nil, fmt.Errorf("--trust %s: neither a file nor a fingerprint (64 hexadecimal digits)", t)
+			return nil, false, fmt.Errorf("--trust %s: neither a file nor a fingerprint (64 hexadecimal digits)", t)
 		}
 		path, err := filepath.Abs(t)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		paths = append(paths, path)
 	}
@@ -99,7 +100,8 @@ func (f *signatureFlags) trust() (*sign.Trust, error) {
 	if named {
 		extra = append(extra, p)
 	}
-	return sign.LoadTrust(paths, extra...)
+	trust, err = sign.LoadTrust(paths, extra...)
+	return trust, named || len(paths) > 0, err
 }
 
 // publisher is who the flags describe, and whether they describe anybody.
@@ -137,21 +139,28 @@ func (f *signatureFlags) publisher() (p sign.Publisher, named bool, err error) {
 
 // attached reads the files with signatures. Those that are named in flags
 // count whatever they are called: each gets the artifact's name and the
-// suffix of its kind.
+// suffix of its kind. They replace what of their kind lies beside the file:
+// signatures replace signatures, certificates certificates.
 func (f *signatureFlags) attached(file string) ([]event.Attached, error) {
-	found, err := signaturesBeside(file, f.Signature)
+	beside, err := signaturesBeside(file, f.Signature)
 	if err != nil {
 		return nil, err
 	}
-	given := len(f.Signature) > 0
+	named := len(f.SigstoreBundle) > 0 && len(f.Signature) == 0
+	var found []event.Attached
+	for _, a := range beside {
+		certificate, timestamp := isCertificateName(a.Name), strings.HasSuffix(a.Name, ".tsr")
+		switch {
+		case certificate && len(f.X509Chain) > 0, timestamp && len(f.Timestamp) > 0, named && !certificate && !timestamp:
+		default:
+			found = append(found, a)
+		}
+	}
 	for _, more := range []struct {
 		paths  []string
 		suffix string
 	}{{f.X509Chain, ".chain.pem"}, {f.Timestamp, ".tsr"}, {f.SigstoreBundle, ".sigstore.json"}} {
 		for _, path := range more.paths {
-			if !given { // what was named replaces what was found
-				found, given = nil, true
-			}
 			data, err := readSignature(path)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
@@ -160,6 +169,10 @@ func (f *signatureFlags) attached(file string) ([]event.Attached, error) {
 		}
 	}
 	return found, nil
+}
+
+func isCertificateName(name string) bool {
+	return strings.HasSuffix(name, ".crt") || strings.HasSuffix(name, ".pem")
 }
 
 // subject is a file as the verifier sees it.
@@ -210,11 +223,11 @@ func (s *subject) describe(ctx context.Context, size int64, f *signatureFlags, f
 }
 
 func (c *verifyCmd) Run(ctx context.Context, g *globals) error {
-	trust, err := c.trust()
+	trust, demanded, err := c.trust()
 	if err != nil {
 		return err
 	}
-	verifier, err := sign.NewVerifier(trust, sign.VerifierOptions{Level: c.Level, IntegrityOnly: trust.Size() == 0})
+	verifier, err := sign.NewVerifier(trust, sign.VerifierOptions{Level: c.Level, IntegrityOnly: !demanded})
 	if err != nil {
 		return fmt.Errorf("--level: %w", err)
 	}
@@ -306,9 +319,9 @@ func outcomeInWords(v *event.Verification) string {
 	case v.Result == event.Pass && trusted > 0:
 		return "signed by somebody you trust"
 	case v.Result == event.Pass:
-		return "integrity only: it is what the holder of its key made, and nothing says who that is; name who you trust with --trust"
+		return "integrity only, as far as level " + printable(v.Level) + " looks: it is what the holder of its key made, whoever that is; name who you trust with --trust"
 	case trusted > 0:
-		return "signed, but not by as many publishers as the trust file requires"
+		return "somebody you trust signed, but that is not enough: see below"
 	case valid > 0:
 		return "it is intact, but nothing says that its signer is trusted"
 	case len(v.Signatures) > 0:

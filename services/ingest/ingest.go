@@ -151,7 +151,7 @@ func (s *Service) announce(ctx context.Context, bytes *blob.Spooled, a *event.Ar
 		s.log.WarnContext(ctx, "the bytes do not confirm the package URL they were announced with",
 			"announced", a.PURL, "told", id.PURL, "run", a.Run)
 	}
-	a.PURL = id.PURL
+	a.Announced, a.PURL = a.PURL, id.PURL
 	if a.Version == "" {
 		a.Version = id.Version
 	}

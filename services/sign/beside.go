@@ -2,6 +2,7 @@ package sign
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/x509"
 	"fmt"
@@ -42,8 +43,8 @@ const (
 
 // beside looks at the files that came with the artifact.
 func (e *examination) beside() error {
-	with := e.companions()
 	for _, a := range e.artifact.Signatures {
+		with := e.companions(a)
 		var err error
 		switch f := e.form(a, len(with.Chain) > 0); f {
 		case formCompanion:
@@ -60,7 +61,7 @@ func (e *examination) beside() error {
 		case formX509:
 			err = e.x509(a, with)
 		case formEd25519:
-			err = e.ed25519(a)
+			err = e.ed25519(a, with)
 		default:
 			e.unknown(a)
 		}
@@ -71,12 +72,22 @@ func (e *examination) beside() error {
 	return nil
 }
 
-// companions are what bare X.509 signatures need from other files: the
-// signer's certificates, an RFC 3161 timestamp, OCSP responses. All of them
-// prove themselves, so it does not matter which signature they came with.
-func (e *examination) companions() (with x509sig.Detached) {
+// companions are what a bare X.509 signature needs from other files: the
+// signer's certificates, an RFC 3161 timestamp, OCSP responses. Those of the
+// signature's own name come before those of the artifact's.
+func (e *examination) companions(a event.Attached) x509sig.Detached {
+	own, common := stem(a.Name), path.Base(e.artifact.Filename)
+	with := e.companionsOf(own)
+	if own != common && len(with.Chain) == 0 {
+		with = e.companionsOf(common)
+	}
+	with.Signature = a.Data
+	return with
+}
+
+func (e *examination) companionsOf(of string) (with x509sig.Detached) {
 	for _, a := range e.artifact.Signatures {
-		if !e.named(a) {
+		if !e.named(a) || stem(a.Name) != of {
 			continue
 		}
 		with.Chain = append(with.Chain, certificates(a)...)
@@ -87,7 +98,32 @@ func (e *examination) companions() (with x509sig.Detached) {
 			with.Timestamp = a.Data
 		}
 	}
+	// The signer's own certificate is to be the first; authorities sign
+	// nothing but certificates.
+	slices.SortStableFunc(with.Chain, func(a, b *x509.Certificate) int { return cmp.Compare(authority(a), authority(b)) })
 	return with
+}
+
+func authority(c *x509.Certificate) int {
+	if c.IsCA {
+		return 1
+	}
+	return 0
+}
+
+// stem is what a file is called after, without the suffix of its kind.
+func stem(name string) string {
+	name = path.Base(name)
+	longest := ""
+	for _, suffix := range event.SignatureSuffixes {
+		if strings.HasSuffix(name, suffix) && len(suffix) > len(longest) {
+			longest = suffix
+		}
+	}
+	if longest == "" {
+		longest = path.Ext(name)
+	}
+	return strings.TrimSuffix(name, longest)
 }
 
 // certificates are those that a file holds, nil if it holds none or anything
@@ -151,10 +187,10 @@ func (e *examination) form(a event.Attached, certified bool) form {
 		return formOpenPGP
 	// The bytes of a bare signature may look like the beginning of a packet,
 	// but no packet is as short, or has just the size of an RSA signature.
-	case certified && (bare || bareSize(a.Data)):
-		return formX509
 	case bare:
 		return formEd25519
+	case certified && bareSize(a.Data):
+		return formX509
 	case pgp == openpgp.BinarySignature:
 		return formOpenPGP
 	case certified && len(a.Data) > 0:
@@ -198,22 +234,28 @@ func (e *examination) unknown(a event.Attached) {
 	e.result.Signatures = append(e.result.Signatures, s)
 }
 
-func (e *examination) ed25519(a event.Attached) error {
+// ed25519 tries the keys that are known and then, if a certificate lies beside
+// the signature, that.
+func (e *examination) ed25519(a event.Attached, with x509sig.Detached) error {
 	sig, _ := eddsa.ParseSignature(a.Data)
 	var public []ed25519.PublicKey
 	for _, k := range e.trust.Keys {
 		public = append(public, k.Key.(ed25519.PublicKey))
 	}
 	i, ok, err := eddsa.VerifyDetached(e.content, sig, public)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case !ok && len(with.Chain) > 0:
+		return e.x509(a, with)
 	}
 	r := signature.Stranger(trust.KindEd25519, "",
 		"by none of the %d known keys over these bytes: they were changed after signing, or the signer is unknown", len(public))
 	if ok {
-		r = signature.Result{Kind: trust.KindEd25519, Valid: true, Signer: e.trust.Keys[i].Fingerprint()}
+		f := e.trust.Keys[i].Fingerprint()
+		r = signature.Result{Kind: trust.KindEd25519, Valid: true, Signer: f, Key: f}
 	}
-	e.take(a.Name, byKey(r), len(public) > 0)
+	e.take(a.Name, byKey(r), e.trust.Anybody(trust.SignsEd25519))
 	return nil
 }
 
@@ -222,7 +264,7 @@ func (e *examination) openpgp(a event.Attached) error {
 	if err != nil {
 		return err
 	}
-	e.take(a.Name, byKey(results...), e.trust.OpenPGP != nil)
+	e.take(a.Name, byKey(results...), e.trust.Anybody(trust.SignsOpenPGP))
 	return nil
 }
 
@@ -231,7 +273,7 @@ func (e *examination) minisign(a event.Attached) error {
 	if err != nil {
 		return err
 	}
-	e.take(a.Name, byKey(r), len(e.trust.Minisign) > 0)
+	e.take(a.Name, byKey(r), e.trust.Anybody(trust.SignsMinisign))
 	return nil
 }
 
@@ -256,7 +298,6 @@ func (e *examination) cms(a event.Attached) error {
 }
 
 func (e *examination) x509(a event.Attached, d x509sig.Detached) error {
-	d.Signature = a.Data
 	return e.ask(a, "x509", func(p *trust.Publisher) ([]verified, error) {
 		if p.X509 == nil {
 			return nil, nil
@@ -269,36 +310,65 @@ func (e *examination) x509(a event.Attached, d x509sig.Detached) error {
 // attestations are Sigstore bundles, what npm, PyPI and GitHub hand out, and
 // bare envelopes.
 func (e *examination) attestations(a event.Attached) error {
-	return e.ask(a, "sigstore", func(p *trust.Publisher) ([]verified, error) {
+	proven := map[*sigstore.Attestation]*event.Provenance{}
+	best, known, err := e.askAll("sigstore", func(p *trust.Publisher) ([]verified, error) {
 		if p.Sigstore == nil {
 			return nil, nil
 		}
 		found, err := sigstore.Verify(e.content, a.Data, p.Sigstore, e.artifact.Received)
-		var results []verified
-		for _, x := range found {
-			results = append(results, verified{Result: x.Result, aside: x.Statement != nil && !sigstore.Vouches(x.PredicateType)})
-			if x.Valid && err == nil {
-				err = e.provenance(p, &x)
+		if err != nil {
+			return nil, err
+		}
+		results := make([]verified, len(found))
+		for i := range found {
+			x := &found[i]
+			results[i] = verified{Result: x.Result, attestation: x}
+			if !x.Valid {
+				continue
+			}
+			if x.Statement != nil && !sigstore.Vouches(x.PredicateType) {
+				results[i].aside = fmt.Sprintf("a statement of type %.200s, which does not vouch for the artifact", x.PredicateType)
+				continue
+			}
+			if results[i].aside, proven[x], err = e.provenance(p, x); err != nil {
+				return nil, err
 			}
 		}
-		return results, err
+		return results, nil
 	})
+	if err != nil {
+		return err
+	}
+	e.take(a.Name, best, known)
+	e.takeProvenance(best, proven)
+	return nil
 }
 
 // ask holds a file against the anchors of each publisher who has some of its
-// kind; nil means that one has none. It takes the answers of those who know
-// the signer, or else the first that says the most.
+// kind, and takes the answer.
 func (e *examination) ask(a event.Attached, kind string, verify func(*trust.Publisher) ([]verified, error)) error {
-	var best []verified
+	best, known, err := e.askAll(kind, verify)
+	if err != nil {
+		return err
+	}
+	e.take(a.Name, best, known)
+	return nil
+}
+
+// askAll asks each publisher; nil means that one has no anchors of the kind.
+// The answer is that of those who know the signer, or else of the first that
+// says the most. Known tells whether anybody who could be trusted was asked.
+func (e *examination) askAll(kind string, verify func(*trust.Publisher) ([]verified, error)) (best []verified, known bool, err error) {
 	most := -1
 	for _, p := range e.trust.Publishers {
 		found, err := verify(p)
 		if err != nil {
-			return err
+			return nil, false, err
 		}
 		if found == nil {
 			continue
 		}
+		known = known || !p.Deny
 		for i := range found {
 			found[i].publisher = p
 		}
@@ -312,8 +382,7 @@ func (e *examination) ask(a event.Attached, kind string, verify func(*trust.Publ
 	if best == nil {
 		best = byKey(signature.Stranger(kind, "", "nobody who signs this way is known here"))
 	}
-	e.take(a.Name, best, most >= 0)
-	return nil
+	return best, known, nil
 }
 
 // How much an answer says: the signer is unknown, something is wrong, or a

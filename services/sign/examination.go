@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"slices"
 	"strings"
+	"time"
 
 	"assize.dev/services/sign/internal/openpgp"
 	"assize.dev/services/sign/internal/pspf"
 	"assize.dev/services/sign/internal/signature"
+	"assize.dev/services/sign/internal/sigstore"
 	"assize.dev/services/sign/internal/trust"
 	"assize.dev/shared/event"
 )
@@ -30,16 +31,18 @@ type examination struct {
 	// somebody to know; it fails unless somebody trusted signed too.
 	unproven bool
 	sound    bool // a package that signs itself is what its signer made
-	// counted are the trusted publishers that signed.
-	counted map[string]bool
+	denied   bool
+	// counted are the trusted publishers that signed, each with the signers
+	// it knows.
+	counted map[string][]string
 }
 
 func newExamination(ctx context.Context, v *Verifier, a *event.Artifact, r io.ReaderAt, size int64) *examination {
 	e := &examination{
-		verifier: v, artifact: a, trust: v.trust.For(a.Registry, a.PURL),
+		verifier: v, artifact: a, trust: v.trust.For(trust.NewArtifact(a.Registry, a.PURL, a.Announced)),
 		content: signature.NewContent(ctx, r, size),
 		result:  &event.Verification{Result: event.Undetermined, Signatures: []event.Signature{}},
-		counted: map[string]bool{},
+		counted: map[string][]string{},
 	}
 	if sum, err := hex.DecodeString(a.Digest.Hex()); err == nil && len(sum) == crypto.SHA256.Size() {
 		e.content.Know(crypto.SHA256, sum)
@@ -74,8 +77,10 @@ func (e *examination) selfSigned() error {
 		if report.Launcher == pspf.LauncherUnauthenticated {
 			s.Reason = "the signature does not cover the launcher"
 		}
-		e.judge(&s, e.trust.Of(trust.KindPSPF, s.Signer, e.artifact.Received), true)
-		e.checkLauncher(report, s)
+		e.judge(&s, verified{Result: signature.Result{Kind: s.Kind, Valid: true, Signer: s.Signer, Key: s.Signer}})
+		if err := e.checkLauncher(report, s.Publisher); err != nil {
+			return err
+		}
 	}
 	e.result.Signatures = append(e.result.Signatures, s)
 	return nil
@@ -89,21 +94,6 @@ func (e *examination) isPSPF() (bool, error) {
 		return true, nil
 	}
 	return pspf.Detect(e.content.ReaderAt(), e.content.Size())
-}
-
-// checkLauncher holds a launcher that the signature does not cover against
-// those that its publisher allows.
-func (e *examination) checkLauncher(report *pspf.Report, s event.Signature) {
-	allowed := e.trust.Launchers(s.Publisher)
-	if allowed == nil || report.Launcher != pspf.LauncherUnauthenticated {
-		return
-	}
-	check := event.Check{Name: "launcher.allowed", OK: slices.Contains(allowed, report.LauncherDigest.Hex())}
-	if !check.OK {
-		check.Detail = fmt.Sprintf("launcher %s is none of those that publisher %s allows", report.LauncherDigest, s.Publisher)
-		e.failed = true
-	}
-	e.result.Checks = append(e.result.Checks, check)
 }
 
 // inline verifies an artifact that is itself a signed OpenPGP message. Any
@@ -126,26 +116,44 @@ func (e *examination) inline() error {
 	if err != nil {
 		return err
 	}
-	e.take("", byKey(results...), e.trust.OpenPGP != nil)
+	e.take("", byKey(results...), e.trust.Anybody(trust.SignsOpenPGP))
 	return nil
 }
 
-// judge applies a standing to a valid signature; one that does not vouch for
-// the bytes is not counted.
-func (e *examination) judge(s *event.Signature, standing trust.Standing, vouches bool) {
+// judge says how the maker of a valid signature stands. A denial wins over any
+// trust.
+func (e *examination) judge(s *event.Signature, f verified) {
+	at := e.signedAt(f)
+	standing, denied := e.trust.Denied(f.Result, f.identity(), at)
+	switch {
+	case denied:
+	case f.publisher != nil:
+		standing = f.publisher.At(at)
+	default:
+		standing = e.trust.Of(f.Kind, f.Signer, at)
+	}
 	s.Trust, s.Publisher = standing.Trust, standing.Publisher
 	if standing.Reason != "" {
 		s.Reason = standing.Reason
 	}
-	switch s.Trust {
-	case event.Denied:
-		e.failed = true
+	switch {
+	case s.Trust == event.Denied:
+		e.failed, e.denied = true, true
 		s.Reason = "publisher " + standing.Publisher + " is denied"
-	case event.Trusted:
-		if vouches && e.trust.Counts(standing.Publisher) {
-			e.counted[standing.Publisher] = true
-		}
+	case s.Trust == event.Trusted && f.aside == "" && e.trust.Counts(standing.Publisher):
+		e.counted[standing.Publisher] = append(e.counted[standing.Publisher], f.maker())
+	case s.Trust == event.Trusted && f.aside != "":
+		s.Reason = f.aside
 	}
+}
+
+// signedAt is when a signature was made, if somebody proves it, or when the
+// artifact arrived.
+func (e *examination) signedAt(f verified) time.Time {
+	if f.TimeProven {
+		return f.Time
+	}
+	return e.artifact.Received
 }
 
 // verified is what was found out about one signature.
@@ -154,9 +162,27 @@ type verified struct {
 	// publisher is whose anchors it was held against; nil if the signer
 	// names a key, which then tells the publisher.
 	publisher *trust.Publisher
-	// aside says that it is a statement about the artifact that does not
-	// vouch for it.
-	aside bool
+	// attestation is the signature's statement, if it is one over a statement.
+	attestation *sigstore.Attestation
+	// aside is why a statement about the artifact does not vouch for it, ""
+	// if it does.
+	aside string
+}
+
+// identity is what the certificate of a keyless signature says.
+func (f *verified) identity() *sigstore.Claims {
+	if f.attestation == nil {
+		return nil
+	}
+	return f.attestation.Certificate
+}
+
+// maker tells signers apart: by their key, which may sign in several ways.
+func (f *verified) maker() string {
+	if f.Key != "" {
+		return f.Key
+	}
+	return f.Kind + " " + f.Signer
 }
 
 // take adds what became of the signatures in one file, "" for the artifact
@@ -171,7 +197,7 @@ func (e *examination) take(file string, found []verified, known bool) {
 		}
 		if f.Valid {
 			valid = true
-			e.judge(&s, e.standing(f), !f.aside)
+			e.judge(&s, f)
 		}
 		stranger = stranger || f.Stranger
 		e.result.Signatures = append(e.result.Signatures, s)
@@ -183,19 +209,6 @@ func (e *examination) take(file string, found []verified, known bool) {
 	default:
 		e.failed = true
 	}
-}
-
-// standing is that of a signer when the signature was made, if somebody
-// proves when that was, or when the artifact arrived.
-func (e *examination) standing(f verified) trust.Standing {
-	at := e.artifact.Received
-	if f.TimeProven {
-		at = f.Time
-	}
-	if f.publisher != nil {
-		return f.publisher.At(at)
-	}
-	return e.trust.Of(f.Kind, f.Signer, at)
 }
 
 // byKey makes results of signatures whose signer names a key.
@@ -210,9 +223,13 @@ func byKey(results ...signature.Result) []verified {
 // conclude weighs everything.
 func (e *examination) conclude() *event.Verification {
 	r := e.result
-	enough := len(e.counted) >= e.trust.Required
+	signed := pairs(e.counted)
+	enough := signed >= e.trust.Required
+	if e.denied {
+		r.SLSALevel = 0
+	}
 	switch {
-	case e.failed, e.unproven && len(e.counted) == 0:
+	case e.failed, e.unproven && signed == 0:
 		r.Result = event.Fail
 	case enough:
 		r.Result = event.Pass
@@ -222,10 +239,37 @@ func (e *examination) conclude() *event.Verification {
 	if e.trust.Required > 1 {
 		r.Checks = append(r.Checks, event.Check{
 			Name: "signatures.required", OK: enough,
-			Detail: fmt.Sprintf("%d of %d trusted publishers signed", len(e.counted), e.trust.Required),
+			Detail: fmt.Sprintf("%d of %d trusted publishers signed", signed, e.trust.Required),
 		})
 	}
 	return r
+}
+
+// pairs is how many publishers can each have a signer of its own: one signature
+// that two of them know is one.
+func pairs(known map[string][]string) int {
+	taken := map[string]string{} // signer to publisher
+	var place func(publisher string, tried map[string]bool) bool
+	place = func(publisher string, tried map[string]bool) bool {
+		for _, signer := range known[publisher] {
+			if tried[signer] {
+				continue
+			}
+			tried[signer] = true
+			if holder, held := taken[signer]; !held || place(holder, tried) {
+				taken[signer] = publisher
+				return true
+			}
+		}
+		return false
+	}
+	n := 0
+	for publisher := range known {
+		if place(publisher, map[string]bool{}) {
+			n++
+		}
+	}
+	return n
 }
 
 // maxDeviations is how many bytes of warnings travel in the evidence.

@@ -51,6 +51,15 @@ func (d KeyDir) Ensure(ctx context.Context) error {
 	if err := os.MkdirAll(d.dir.Path("."), 0o700); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
+	// Nodes look here at each start, and may not be allowed to write.
+	if history, err := d.dir.Load(); err == nil && d.dir.Published(history.Newest()) {
+		return nil
+	}
+	unlock, err := d.dir.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	history, err := d.dir.Load()
 	if err == nil {
 		return d.dir.Publish(history.Newest())
@@ -63,7 +72,7 @@ func (d KeyDir) Ensure(ctx context.Context) error {
 			return fmt.Errorf("keys: %w", err)
 		}
 	}
-	_, err = d.Init(ctx, []string{d.dir.Path(firstKey)}, 1, KeyChange{})
+	_, err = d.begin(ctx, []string{d.dir.Path(firstKey)}, 1, KeyChange{})
 	return err
 }
 

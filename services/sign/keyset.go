@@ -38,6 +38,9 @@ var LoadKeySet = keyset.Load
 // OpenSigner opens a private key by its reference.
 var OpenSigner = signer.Open
 
+// A change of a key directory is made under its lock: of two at once the
+// second begins where the first ended.
+
 // KeyChange says how the next version of a key set comes about.
 type KeyChange struct {
 	Roots    []string // references of the root keys that sign; root.key without
@@ -50,6 +53,16 @@ func (d KeyDir) Init(ctx context.Context, verdictKeys []string, threshold int, c
 	if err := os.MkdirAll(d.dir.Path("."), 0o700); err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
+	unlock, err := d.dir.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return d.begin(ctx, verdictKeys, threshold, c)
+}
+
+// begin is Init in a directory that is locked.
+func (d KeyDir) begin(ctx context.Context, verdictKeys []string, threshold int, c KeyChange) (*KeySet, error) {
 	if history, err := d.dir.Load(); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			err = fmt.Errorf("there is a key set already, version %d", history.Newest().Version)
@@ -76,6 +89,11 @@ func (d KeyDir) Init(ctx context.Context, verdictKeys []string, threshold int, c
 // it does after keys that signed together: fewer signatures than before would
 // be a step back that nobody asked for.
 func (d KeyDir) Rotate(ctx context.Context, references []string, hybrid bool, c KeyChange) (*KeySet, error) {
+	unlock, err := d.dir.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	set, roots, err := d.newest(ctx, c)
 	if err != nil {
 		return nil, err
@@ -121,6 +139,11 @@ func (d KeyDir) rotateTo(ctx context.Context, set *KeySet, roots []Signer, refer
 
 // Revoke makes every verdict of a key count for nothing.
 func (d KeyDir) Revoke(ctx context.Context, keyID string, c KeyChange) (*KeySet, error) {
+	unlock, err := d.dir.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	set, roots, err := d.newest(ctx, c)
 	if err != nil {
 		return nil, err
@@ -135,6 +158,11 @@ func (d KeyDir) Revoke(ctx context.Context, keyID string, c KeyChange) (*KeySet,
 // Reroot makes other keys the roots. Those of c.Roots sign, which must be
 // enough of the old ones, and so do all new ones.
 func (d KeyDir) Reroot(ctx context.Context, references []string, threshold int, c KeyChange) (*KeySet, error) {
+	unlock, err := d.dir.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	set, old, err := d.newest(ctx, c)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"assize.dev/services/sign/internal/keyset"
 )
 
@@ -75,7 +77,7 @@ func TestFirstUse(t *testing.T) {
 	whole := keyDir(t)
 	checkUsable(t, whole)
 	all := names(t, whole)
-	if want := "assize.key assize.pub keys.1.json keys.json references.json root.key root.pub"; strings.Join(all, " ") != want {
+	if want := "assize.key assize.pub keys.1.json keys.json lock references.json root.key root.pub"; strings.Join(all, " ") != want {
 		t.Fatalf("files %q, want %s", all, want)
 	}
 	order := []string{"assize.key", "assize.pub", "root.key", "root.pub", "references.json", "keys.1.json", "keys.json"}
@@ -192,6 +194,40 @@ func TestKeyDirChanges(t *testing.T) {
 	}
 	if _, err := d.Rotate(t.Context(), []string{own}, false, KeyChange{Roots: roots[1:], Lifetime: time.Hour}); !errors.Is(err, errNotAdded) {
 		t.Errorf("rotated to the same key: %v", err)
+	}
+}
+
+// TestTwoRotateAtOnce: each begins where another one ended, and none takes
+// back what another one wrote.
+func TestTwoRotateAtOnce(t *testing.T) {
+	d := keyDir(t)
+	const people, rotations = 2, 8
+	var group errgroup.Group
+	for range people {
+		group.Go(func() error {
+			for range rotations {
+				// Another process would not share d either.
+				if _, err := NewKeyDir(d.dir.Path("."), d.Options).Rotate(t.Context(), nil, false, KeyChange{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	checkUsable(t, d)
+	set := history(t, d).Newest()
+	if set.Version != 1+people*rotations || len(set.Active()) != 1 {
+		t.Errorf("version %d, %d active keys", set.Version, len(set.Active()))
+	}
+	for _, k := range set.Keys {
+		if at, err := d.HeldAt(k.KeyID); err != nil {
+			t.Error(err)
+		} else if _, err := os.Stat(at); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

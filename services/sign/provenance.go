@@ -21,10 +21,12 @@ func IsAttestation(kind string) bool {
 }
 
 // provenance judges a statement that a publisher verifiably signed, if it is
-// provenance. The level counts if the publisher is trusted.
-func (e *examination) provenance(p *trust.Publisher, a *sigstore.Attestation) error {
+// provenance. It returns why the statement does not vouch for the artifact,
+// "" if it does: one that does not meet what is expected of its builder says
+// that the artifact was built, not that it was built by the publisher.
+func (e *examination) provenance(p *trust.Publisher, a *sigstore.Attestation) (aside string, proven *event.Provenance, err error) {
 	if a.PredicateType != slsa.PredicateV1 && a.PredicateType != slsa.PredicateV02 {
-		return nil
+		return "", nil, nil
 	}
 	signer := slsa.Signer{KeyID: a.Signer}
 	if c := a.Certificate; c != nil {
@@ -33,15 +35,15 @@ func (e *examination) provenance(p *trust.Publisher, a *sigstore.Attestation) er
 			SourceRepositoryURI: c.SourceRepositoryURI, SourceRepositoryDigest: c.SourceRepositoryDigest,
 		}
 	}
-	digests := slsa.Artifact{}
 	hashes := []crypto.Hash{crypto.SHA256}
 	if bytes.Contains(a.Statement, []byte(`"sha512"`)) { // as npm's
 		hashes = append(hashes, crypto.SHA512)
 	}
+	digests := slsa.Artifact{}
 	for _, h := range hashes {
 		sum, err := e.content.Sum(h)
 		if err != nil {
-			return err
+			return "", nil, err
 		}
 		digests[h] = hex.EncodeToString(sum)
 	}
@@ -49,15 +51,42 @@ func (e *examination) provenance(p *trust.Publisher, a *sigstore.Attestation) er
 	if e.verifier.opts.Source != "" {
 		want.Sources = []string{e.verifier.opts.Source}
 	}
-	proven := slsa.Evaluate(a.Statement, signer, digests, want, e.trust.Rules(p.Name))
-	said := event.Provenance{
-		PredicateType: a.PredicateType, Builder: proven.Builder, BuildType: proven.BuildType,
-		Source: proven.Source, Signer: a.Signer, Level: proven.Level, Reason: proven.Reason,
+	found := slsa.Evaluate(a.Statement, signer, digests, want, e.trust.Rules(p.Name))
+	proven = &event.Provenance{
+		PredicateType: a.PredicateType, Builder: found.Builder, BuildType: found.BuildType,
+		Source: found.Source, Signer: a.Signer, Level: found.Level, Reason: found.Reason,
 	}
-	if standing := e.standing(verified{Result: a.Result, publisher: p}); standing.Trust != event.Trusted {
-		said.Level, said.Reason = 0, "its signer is not trusted: "+standing.Reason
+	if found.Level == 0 {
+		aside = "provenance that proves nothing: " + found.Reason
 	}
-	e.result.SLSALevel = max(e.result.SLSALevel, said.Level)
-	e.result.Provenance = append(e.result.Provenance, said)
-	return nil
+	return aside, proven, nil
+}
+
+// takeProvenance adds what trusted provenance proves. An attestation that
+// several publishers know proves what the strictest of them believes.
+func (e *examination) takeProvenance(found []verified, proven map[*sigstore.Attestation]*event.Provenance) {
+	strictest := map[string]*event.Provenance{} // by statement
+	var order []string
+	for _, f := range found {
+		p := proven[f.attestation]
+		if p == nil || !f.Valid {
+			continue
+		}
+		if standing := f.publisher.At(e.signedAt(f)); standing.Trust != event.Trusted {
+			p.Level, p.Reason = 0, "its signer is not trusted"
+		}
+		key := f.Signer + "\n" + string(f.attestation.Statement)
+		switch before := strictest[key]; {
+		case before == nil:
+			order = append(order, key)
+			strictest[key] = p
+		case p.Level < before.Level:
+			strictest[key] = p
+		}
+	}
+	for _, key := range order {
+		p := strictest[key]
+		e.result.SLSALevel = max(e.result.SLSALevel, p.Level)
+		e.result.Provenance = append(e.result.Provenance, *p)
+	}
 }

@@ -83,6 +83,9 @@ func (s *Service) attest(ctx context.Context, m *bus.Message) error {
 		return bus.Permanent(fmt.Errorf("%w: %s on %s, want a decision", event.ErrInvalid, m.Event.Type, m.Subject))
 	}
 	attestor, err := s.signing.forDecision(ctx, d.Time)
+	if errors.Is(err, errTooOld) {
+		return bus.Permanent(err)
+	}
 	if err != nil {
 		return bus.Unavailable(err)
 	}

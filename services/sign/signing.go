@@ -57,8 +57,11 @@ func (s *signing) load(ctx context.Context) error {
 	return s.useLocked(ctx, set)
 }
 
+// errTooOld says of a decision that no key will ever sign it.
+var errTooOld = errors.New("the decision is older than every key that signs: examine the artifact again")
+
 // forDecision returns what signs a decision that was taken at that time. An
-// error means that it must wait.
+// error means that it must wait, unless it is errTooOld.
 func (s *signing) forDecision(ctx context.Context, at time.Time) (*attest.Attestor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,6 +73,9 @@ func (s *signing) forDecision(ctx context.Context, at time.Time) (*attest.Attest
 	}
 	if err := s.set.Fresh(time.Now()); err != nil {
 		return nil, err
+	}
+	if s.set.Before(at) {
+		return nil, fmt.Errorf("%w: it is of %s; key set %s", errTooOld, at.Format(time.RFC3339), s.set)
 	}
 	if err := s.set.Check(s.keys, at, s.set.Version); err != nil {
 		return nil, fmt.Errorf("those who have the key set would refuse the verdict: %w", err)

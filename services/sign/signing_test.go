@@ -184,6 +184,50 @@ func TestRotatingWhileItRuns(t *testing.T) {
 	}
 }
 
+// TestDecisionsThatWaitedTooLong: what is older than the keys that sign will
+// never have a verdict, and does not wait for one.
+func TestDecisionsThatWaitedTooLong(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	dir := NewKeyDir(t.TempDir(), SignerOptions{})
+	if err := dir.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.config.Keys, f.config.KeySet = nil, dir.dir.Path(".")
+	f.start(t)
+	decide := func(days int) *event.Decision {
+		d := decisionOn(artifact(t, []byte("x"), nil), event.Deny)
+		d.Time = time.Now().AddDate(0, 0, -days)
+		f.publish(t, d)
+		return d
+	}
+	signed := func(d *event.Decision) {
+		t.Helper()
+		var v event.Verdict
+		f.await(t, event.VerdictSubject(event.Deny, d.Artifact.Registry, "npm", d.Run), &v)
+		if _, err := VerifyVerdict(history(t, dir).Newest(), v.Envelope, time.Now()); err != nil {
+			t.Errorf("decision of %s: %v", d.Time, err)
+		}
+	}
+	signed(decide(400)) // the first key has no beginning
+	if _, err := dir.Rotate(t.Context(), nil, true, KeyChange{}); err != nil {
+		t.Fatal(err)
+	}
+	signed(decide(29))
+	f.checkNoDeadLetters(t)
+	old := decide(31)
+	var letter event.DeadLetter
+	bustest.Eventually(t, "a dead letter", func() bool {
+		m, err := f.bus.Last(t.Context(), event.DeadSubject("sign"))
+		return err == nil && event.Decode(m.Event, &letter) == nil
+	})
+	if !strings.Contains(letter.Reason, "examine the artifact again") || letter.Attempts != 1 {
+		t.Errorf("dead letter after %d attempts: %s", letter.Attempts, letter.Reason)
+	}
+	f.checkNoVerdicts(t, []event.Artifact{old.Artifact})
+	signed(decide(0))
+}
+
 func history(t *testing.T, d KeyDir) KeyHistory {
 	t.Helper()
 	h, err := d.Load()

@@ -35,6 +35,9 @@ func testKey(t testing.TB, seed string) *PrivateKey {
 
 func public(k *PrivateKey) PublicKey { return PublicKey{Key: k.Public()} }
 
+// publicKey is a key file.
+func publicKey(k *PrivateKey) []byte { return k.Public().(ed25519.PublicKey) }
+
 func detachedBy(t testing.TB, k *PrivateKey, message []byte) []byte {
 	t.Helper()
 	signature, err := k.Sign(nil, message, crypto.Hash(0))
@@ -65,10 +68,10 @@ func trustOf(t testing.TB, trusted []*PrivateKey, denied ...*PrivateKey) *Trust 
 	t.Helper()
 	files := map[string][]byte{}
 	for i, k := range trusted {
-		files[fmt.Sprint(i, ".pub")] = k.Public().(ed25519.PublicKey)
+		files[fmt.Sprint(i, ".pub")] = publicKey(k)
 	}
 	for i, k := range denied {
-		files[fmt.Sprint("denied/", i, ".pub")] = k.Public().(ed25519.PublicKey)
+		files[fmt.Sprint("denied/", i, ".pub")] = publicKey(k)
 	}
 	trust, err := LoadTrust([]string{folder(t, files)})
 	if err != nil {
@@ -100,8 +103,15 @@ func analyse(t *testing.T, trust *Trust, level, format string, data []byte, sign
 	if err != nil {
 		t.Fatal(err)
 	}
+	name := filename
+	if format == "pspf" || bytes.HasSuffix(data, []byte("\xF0\x9F\xAA\x84")) {
+		name = "demo.psp"
+	}
+	for i := range signatures {
+		signatures[i].Name = strings.Replace(signatures[i].Name, filename, name, 1)
+	}
 	answer, err := v.Analyse(t.Context(), evidence.Input{
-		Artifact: event.Artifact{Digest: d, Size: int64(len(data)), Format: format, Filename: filename, Signatures: signatures},
+		Artifact: event.Artifact{Digest: d, Size: int64(len(data)), Format: format, Filename: name, Signatures: signatures},
 		Bytes:    func(ctx context.Context) (*blob.File, error) { return blob.Fetch(ctx, store, blob.BlobKey(d), d) },
 	})
 	if err != nil {

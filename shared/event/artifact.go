@@ -106,6 +106,7 @@ type Artifact struct {
 	MediaType string        `json:"mediaType,omitempty"`
 	Format    string        `json:"format" jsonschema_description:"What the bytes are (for example pspf, deb, npm, wheel, elf, unknown), told from the bytes."`
 	PURL      string        `json:"purl,omitempty" jsonschema_description:"Package URL told from the bytes; absent where they do not say."`
+	Announced string        `json:"announced,omitempty" jsonschema_description:"Package URL that the registry announced. Restrictions that name a package look at both, for the bytes may name none."`
 	Source    string        `json:"source,omitempty" jsonschema_description:"Where the bytes came from, without credentials."`
 	Uploader  string        `json:"uploader,omitempty"`
 	Received  time.Time     `json:"received"`
@@ -129,7 +130,7 @@ func (a *Artifact) Validate() error {
 	return errors.Join(
 		ValidRun(a.Run), validLane(a.Lane), required("registry", a.Registry), required("name", a.Name),
 		bounded("version", a.Version), required("filename", a.Filename), required("digest", string(a.Digest)),
-		required("sha512", a.SHA512), required("format", a.Format), bounded("purl", a.PURL),
+		required("sha512", a.SHA512), required("format", a.Format), bounded("purl", a.PURL), bounded("announced", a.Announced),
 		attachedWithin(a.Signatures),
 	)
 }

@@ -28,6 +28,7 @@ const (
 	signaturesFit = 32 << 10
 	checksFit     = 32 << 10
 	licensesFit   = 16 << 10
+	provenanceFit = 8 << 10
 	basisFit      = 8 << 10
 	documentsFit  = 16 << 10
 
@@ -49,6 +50,7 @@ func bounded(e *event.Evidence, answer *Answer) ([]Document, error) {
 			Result: clip(v.Result, maxWord), Level: clip(v.Level, maxWord), SLSALevel: v.SLSALevel,
 			Signatures: fit(b, "signatures", v.Signatures, signaturesFit, clipSignature),
 			Checks:     fit(b, "checks", v.Checks, checksFit, clipCheck),
+			Provenance: fit(b, "provenance", v.Provenance, provenanceFit, clipProvenance),
 		}
 	}
 	if c := answer.Components; c != nil {
@@ -179,7 +181,14 @@ func clipFinding(f event.Finding) event.Finding {
 func clipSignature(s event.Signature) event.Signature {
 	s.Kind, s.Trust = clip(s.Kind, maxWord), clip(s.Trust, maxWord)
 	s.Signer, s.Reason = clip(s.Signer, maxText), clip(s.Reason, maxText)
+	s.Publisher, s.File = clipName(s.Publisher), clipName(s.File)
 	return s
+}
+
+func clipProvenance(p event.Provenance) event.Provenance {
+	p.PredicateType, p.Builder, p.BuildType = clipName(p.PredicateType), clip(p.Builder, maxText), clip(p.BuildType, maxText)
+	p.Source, p.Signer, p.Reason = clip(p.Source, maxText), clip(p.Signer, maxText), clip(p.Reason, maxText)
+	return p
 }
 
 func clipCheck(c event.Check) event.Check {

@@ -32,7 +32,8 @@ func worst(fill string, n int) *Answer {
 	for i := range n {
 		a.Findings = append(a.Findings, event.Finding{ID: long, Class: event.Class(long), Severity: event.Severity(long), Confidence: long, Message: long,
 			Component: long, Location: long, Line: math.MinInt, Aliases: names, Fixed: names, Score: []float64{math.NaN(), math.Inf(1), -math.MaxFloat64}[i%3]})
-		a.Verification.Signatures = append(a.Verification.Signatures, event.Signature{Kind: long, Trust: long, Signer: long, Reason: long, Time: time.Now()})
+		a.Verification.Signatures = append(a.Verification.Signatures, event.Signature{Kind: long, Trust: long, Signer: long, Publisher: long, File: long, Reason: long, Time: time.Now()})
+		a.Verification.Provenance = append(a.Verification.Provenance, event.Provenance{PredicateType: long, Builder: long, BuildType: long, Source: long, Signer: long, Level: math.MaxInt, Reason: long})
 		a.Verification.Checks = append(a.Verification.Checks, event.Check{Name: long, Detail: long})
 		a.Components.Licenses = append(a.Components.Licenses, long)
 		a.Documents = append(a.Documents, Document{Name: long, MediaType: long, Data: []byte{byte(i)}})
@@ -46,6 +47,21 @@ func complete(e *event.Evidence, documents []Document) {
 	for _, d := range documents {
 		sum := digest.Of(d.Data)
 		e.Documents = append(e.Documents, event.Document{Name: d.Name, MediaType: d.MediaType, Key: "documents/sha256/" + sum.Hex(), Digest: sum, Size: math.MaxInt64})
+	}
+}
+
+// TestBoundedKeepsAll: nothing short is lost on the way into the event.
+func TestBoundedKeepsAll(t *testing.T) {
+	t.Parallel()
+	want := &event.Verification{
+		Result: event.Pass, Level: "deep", SLSALevel: 2,
+		Signatures: []event.Signature{{Kind: "k", Valid: true, Trust: event.Trusted, Signer: "s", Publisher: "p", File: "f", Time: time.Now(), Reason: "r"}},
+		Checks:     []event.Check{{Name: "c", OK: true, Detail: "d"}},
+		Provenance: []event.Provenance{{PredicateType: "t", Builder: "b", BuildType: "bt", Source: "s", Signer: "x", Level: 2, Reason: "r"}},
+	}
+	e := about("x")
+	if _, err := bounded(e, &Answer{Status: event.Complete, Verification: want}); err != nil || !reflect.DeepEqual(e.Verification, want) {
+		t.Errorf("%+v, %v", e.Verification, err)
 	}
 }
 
@@ -73,7 +89,7 @@ func TestBoundedAlwaysFits(t *testing.T) {
 				t.Errorf("%d of %q: %d findings are counted", n, fill, e.FindingsTotal)
 			}
 			lost := len(e.Verification.Checks) < n || len(e.Components.Licenses) < n || len(e.Basis) < n ||
-				len(e.Verification.Signatures) < n || len(e.Documents) < n
+				len(e.Verification.Signatures) < n || len(e.Documents) < n || len(e.Verification.Provenance) < n
 			if lost != (e.Status == event.Partial) || lost && !strings.HasPrefix(e.Reason, "not all") {
 				t.Errorf("%d of %q: status %s, lost %v", n, fill, e.Status, lost)
 			}

@@ -81,8 +81,3 @@ func fingerprintOf(t *testing.T, publicHex string) string {
 	}
 	return sumHex(raw)
 }
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}

@@ -2,7 +2,6 @@ package strictjson
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -81,7 +80,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("name of %q is not a string for one of two readers", data)
 		}
 		if d.Name != name {
-			t.Fatal(fmt.Sprintf("%q: name is %q for one reader and %q for another", data, d.Name, name))
+			t.Fatalf("%q: name is %q for one reader and %q for another", data, d.Name, name)
 		}
 	})
 }

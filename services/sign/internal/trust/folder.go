@@ -24,19 +24,11 @@ const (
 // readFolder describes a folder of keys as a trust file would: its *.pub,
 // *.pem and *.hex files hold keys to trust; fingerprints.txt lists further
 // ones by fingerprint, one per line, "#" begins a comment; denied/ holds keys
-// never to trust, in the same forms. A trust.yaml in it is read as well.
+// never to trust, in the same forms. Where there is a trust.yaml, it says who
+// is trusted, and for what: the other files are then no more than what it
+// names, but denied/ still counts.
 func readFolder(dir string) (*File, error) {
-	f := &File{}
-	if _, err := os.Lstat(filepath.Join(dir, trustFile)); err == nil {
-		inside, _, err := read(filepath.Join(dir, trustFile))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", trustFile, err)
-		}
-		f = inside
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	trusted, err := folderEntry(dir, ".")
+	f, err := readTrusted(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +45,27 @@ func readFolder(dir string) (*File, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	return f, nil
+}
+
+// readTrusted is whom a folder says to trust.
+func readTrusted(dir string) (*File, error) {
+	_, err := os.Lstat(filepath.Join(dir, trustFile))
+	if err == nil {
+		f, _, err := read(filepath.Join(dir, trustFile))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", trustFile, err)
+		}
+		return f, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	trusted, err := folderEntry(dir, ".")
+	if err != nil {
+		return nil, err
+	}
+	f := &File{}
 	trusted.Name = filepath.Base(dir)
 	f.addUnlessEmpty(trusted)
 	return f, nil

@@ -146,7 +146,10 @@ func (l *loader) publisher(entry *PublisherEntry) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{Name: entry.Name, Deny: entry.Deny, scope: scope, from: entry.From, until: entry.Until}
+	p := &Publisher{
+		Name: entry.Name, Deny: entry.Deny, scope: scope, from: entry.From, until: entry.Until,
+		signers: map[string]bool{}, fingerprints: map[string]bool{},
+	}
 	for _, load := range []struct {
 		key string
 		run func(*PublisherEntry, *Publisher) error
@@ -230,6 +233,7 @@ func (l *loader) minisign(entry *PublisherEntry, p *Publisher) error {
 		p.minisign = append(p.minisign, k)
 		p.know(KindMinisign, k.Signer())
 		p.know(KindSignify, k.Signer())
+		p.fingerprints[keys.PublicKey{Key: k.Key()}.Fingerprint()] = true
 	}
 	return nil
 }
@@ -276,6 +280,9 @@ func (l *loader) ssh(entry *PublisherEntry, p *Publisher) error {
 		return err
 	}
 	p.SSH = &SSH{allowed, entry.SSH.Identity, entry.SSH.Namespace}
+	for _, f := range allowed.Keys() {
+		p.fingerprints[f] = true
+	}
 	if p.SSH.Namespace == "" {
 		p.SSH.Namespace = "file"
 	}
@@ -372,6 +379,7 @@ func (l *loader) attestationKeys(entry *PublisherEntry, p *Publisher) error {
 		}
 		for _, k := range found {
 			l.anchors(p).Keys = append(l.anchors(p).Keys, k.Key)
+			p.fingerprints[k.Fingerprint()] = true
 		}
 	}
 	if p.Sigstore == nil {
@@ -401,8 +409,12 @@ func (l *loader) requirement(entry *RequireEntry) error {
 			return fmt.Errorf("publishers: there is no %q", name)
 		}
 	}
-	if n := len(entry.Publishers); n > 0 && n < entry.Signatures {
-		return fmt.Errorf("publishers: %d cannot give %d signatures", n, entry.Signatures)
+	able := len(entry.Publishers)
+	if able == 0 {
+		able = len(l.trust.publishers)
+	}
+	if able < entry.Signatures {
+		return fmt.Errorf("signatures: %d publishers cannot give %d", able, entry.Signatures)
 	}
 	l.trust.requirements = append(l.trust.requirements, requirement{scope, entry.Signatures, entry.Publishers})
 	return nil

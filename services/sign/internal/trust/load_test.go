@@ -20,6 +20,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"assize.dev/services/sign/internal/keys"
+	"assize.dev/services/sign/internal/signature"
+	"assize.dev/services/sign/internal/sigstore"
 	"assize.dev/services/sign/internal/sigstore/sigstoretest"
 	"assize.dev/shared/event"
 )
@@ -76,21 +78,28 @@ func load(t *testing.T, path string) *Trust {
 	return trust
 }
 
+// standing asks as the verifier does.
+func standing(s *Selection, kind, signer string, at time.Time) Standing {
+	if denied, is := s.Denied(signature.Result{Kind: kind, Signer: signer, Key: signer}, nil, at); is {
+		return denied
+	}
+	return s.Of(kind, signer, at)
+}
+
 func TestFolder(t *testing.T) {
 	a, b, c, d := testKey(t, "a"), testKey(t, "b"), testKey(t, "c"), testKey(t, "d")
 	dir := folder(t, map[string][]byte{
 		"a.pub": publicPEM(t, a.Key), "b.pub": publicPEM(t, b.Key), "again.pem": publicPEM(t, a.Key), "README.md": []byte("keys"),
 		".hidden.pem": []byte("x"), "fingerprints.txt": []byte("# ours\n\n" + strings.ToUpper(c.Fingerprint()) + " # Jo\n"),
 		"denied/b.pub": publicPEM(t, b.Key), "denied/fingerprints.txt": []byte("sha256:" + d.Fingerprint()),
-		"trust.yaml": []byte("publishers:\n- name: more\n  fingerprints: [" + testKey(t, "f").Fingerprint() + "]\n"),
 	})
 	trust := load(t, dir)
-	s := trust.For("r", "")
+	s := trust.For(NewArtifact("r"))
 	for k, want := range map[string]string{
-		"a": event.Trusted, "b": event.Denied, "c": event.Trusted, "d": event.Denied, "e": event.UnknownTrust, "f": event.Trusted,
+		"a": event.Trusted, "b": event.Denied, "c": event.Trusted, "d": event.Denied, "e": event.UnknownTrust,
 	} {
 		for _, kind := range []string{KindPSPF, KindEd25519} {
-			if got := s.Of(kind, testKey(t, k).Fingerprint(), time.Now()); got.Trust != want || (got.Publisher == "") != (want == event.UnknownTrust) {
+			if got := standing(s, kind, testKey(t, k).Fingerprint(), time.Now()); got.Trust != want || (got.Publisher == "") != (want == event.UnknownTrust) {
 				t.Errorf("%s key %s: %+v, want %s", kind, k, got, want)
 			}
 		}
@@ -98,8 +107,51 @@ func TestFolder(t *testing.T) {
 	if one := load(t, filepath.Join(dir, "a.pub")); one.Digest() == trust.Digest() || one.Digest() == (&Trust{}).Digest() || len(one.Keys()) != 1 {
 		t.Errorf("trust of one file: %+v", one)
 	}
-	if (&Trust{}).For("r", "").Of(KindPSPF, a.Fingerprint(), time.Now()).Trust != event.UnknownTrust {
+	if (&Trust{}).For(NewArtifact("r")).Of(KindPSPF, a.Fingerprint(), time.Now()).Trust != event.UnknownTrust {
 		t.Error("the zero value trusts somebody")
+	}
+}
+
+// TestFolderWithTrustFile: what trust.yaml scopes is not trusted for more
+// because it lies in the folder.
+func TestFolderWithTrustFile(t *testing.T) {
+	a, b := testKey(t, "a"), testKey(t, "b")
+	trust := load(t, folder(t, map[string][]byte{
+		"us.pub": publicPEM(t, a.Key), "loose.pub": publicPEM(t, b.Key), "denied/b.pub": publicPEM(t, b.Key),
+		"trust.yaml": []byte("publishers: [{name: us, keys: [us.pub], packages: ['pkg:npm/us/*']}]"),
+	}))
+	for purl, want := range map[string]string{"pkg:npm/us/x": event.Trusted, "pkg:npm/them/x": event.UnknownTrust, "": event.UnknownTrust} {
+		if got := standing(trust.For(NewArtifact("r", purl)), KindPSPF, a.Fingerprint(), time.Now()); got.Trust != want {
+			t.Errorf("%q: %+v, want %s", purl, got, want)
+		}
+	}
+	if got := standing(trust.For(NewArtifact("r")), KindEd25519, b.Fingerprint(), time.Now()); got.Trust != event.Denied {
+		t.Errorf("denied/ does not count: %+v", got)
+	}
+}
+
+// TestDeniedInAnyKind: a key that is denied is so whatever it signs with.
+func TestDeniedInAnyKind(t *testing.T) {
+	trust := load(t, filepath.Join(folder(t, files(t, "publishers: [{name: thief, deny: true, keys: [a.pub]}, {name: us, attestation_keys: [a.pub]}]")), "trust.yml"))
+	s, key := trust.For(NewArtifact("r")), testKey(t, "a")
+	for _, r := range []signature.Result{
+		{Kind: "dsse", Signer: key.KeyID(), Key: key.Fingerprint()}, {Kind: "ssh", Signer: "jo", Key: key.Fingerprint()},
+		{Kind: KindPSPF, Signer: key.Fingerprint()},
+	} {
+		if got, denied := s.Denied(r, nil, time.Now()); !denied || got.Publisher != "thief" {
+			t.Errorf("%+v is not denied: %+v", r, got)
+		}
+	}
+	if _, denied := s.Denied(signature.Result{Kind: "dsse", Key: testKey(t, "b").Fingerprint()}, nil, time.Now()); denied {
+		t.Error("another key is denied")
+	}
+	identities := load(t, filepath.Join(folder(t, files(t, "publishers: [{name: thief, deny: true, sigstore: {trusted_root: trusted_root.json, identities: [{issuer: 'https://i', san: 'https://evil/**'}]}}]")), "trust.yml"))
+	evil := &sigstore.Claims{Issuer: "https://i", SAN: "https://evil/x"}
+	if _, denied := identities.For(NewArtifact("r")).Denied(signature.Result{Kind: "npm"}, evil, time.Now()); !denied {
+		t.Error("a denied identity is not denied under another root")
+	}
+	if identities.For(NewArtifact("r")).Anybody(func(p *Publisher) bool { return p.Sigstore != nil }) {
+		t.Error("somebody who is denied counts as somebody to trust")
 	}
 }
 
@@ -174,7 +226,7 @@ builders:
 `
 	trust := load(t, filepath.Join(folder(t, files(t, yaml)), "trust.yml"))
 	in, a := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), testKey(t, "a").Fingerprint()
-	s := trust.For("npm-prod", "pkg:npm/app@1.0.0")
+	s := trust.For(NewArtifact("npm-prod", "pkg:npm/app@1.0.0"))
 	for _, c := range []struct {
 		registry, purl, key string
 		at                  time.Time
@@ -189,14 +241,14 @@ builders:
 		{"npm-prod", "pkg:npm/app@1.0.0", "b", in, event.Denied},
 		{"pypi", "", "b", in, event.Denied},
 	} {
-		if got := trust.For(c.registry, c.purl).Of(KindPSPF, testKey(t, c.key).Fingerprint(), c.at); got.Trust != c.want {
+		if got := standing(trust.For(NewArtifact(c.registry, c.purl)), KindPSPF, testKey(t, c.key).Fingerprint(), c.at); got.Trust != c.want {
 			t.Errorf("%s %s: key %s at %v: %+v, want %s", c.registry, c.purl, c.key, c.at, got, c.want)
 		}
 	}
 	if late := s.Of(KindEd25519, a, in.AddDate(1, 0, 0)); !strings.Contains(late.Reason, "until 2027-01-01") {
 		t.Errorf("no reason: %+v", late)
 	}
-	if s.Required != 2 || !s.Counts("app") || s.Counts("thief") || trust.For("npm-prod", "").Required != 1 {
+	if s.Required != 2 || !s.Counts("app") || s.Counts("thief") || trust.For(NewArtifact("npm-prod", "")).Required != 1 {
 		t.Errorf("required %d", s.Required)
 	}
 	if got := s.Launchers("app"); len(got) != 1 || s.Launchers("thief") != nil {
@@ -209,7 +261,7 @@ builders:
 	if rules := s.Rules("app"); len(rules) == 0 || rules[0].Name == "ours" {
 		t.Errorf("rules of another publisher: %+v", rules)
 	}
-	if again := trust.For("npm-prod", "pkg:npm/app@2.0.0"); again != s {
+	if again := trust.For(NewArtifact("npm-prod", "pkg:npm/app@2.0.0")); again != s {
 		t.Error("the same selection was made twice")
 	}
 }
@@ -300,7 +352,7 @@ func TestDigest(t *testing.T) {
 func TestHostileNames(t *testing.T) {
 	trust := load(t, filepath.Join(folder(t, files(t, "publishers: [{name: app, keys: [a.pub], packages: ['pkg:npm/app*']}]")), "trust.yml"))
 	for i := range 10_000 {
-		trust.For(fmt.Sprint("r", i), fmt.Sprint("pkg:npm/app", hex.EncodeToString([]byte{byte(i), byte(i >> 8)})))
+		trust.For(NewArtifact(fmt.Sprint("r", i), fmt.Sprint("pkg:npm/app", hex.EncodeToString([]byte{byte(i), byte(i >> 8)}))))
 	}
 	if n := len(trust.selections); n > 2 {
 		t.Errorf("%d selections are kept", n)
@@ -321,7 +373,7 @@ func FuzzTrustFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		if trust, err := Load([]string{path}); err == nil {
-			trust.For("r", "pkg:npm/app@1").Of(KindPSPF, "x", time.Now())
+			trust.For(NewArtifact("r", "pkg:npm/app@1")).Of(KindPSPF, "x", time.Now())
 		}
 	})
 }

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"assize.dev/services/sign/internal/pattern"
@@ -32,11 +33,54 @@ func newScope(registries, packages []string) (scope, error) {
 	return scope{registries, packages}, nil
 }
 
-// includes tells whether the scope covers an artifact. One that names no
-// package is covered only where packages do not matter.
-func (s scope) includes(registry, purl string) bool {
-	return (len(s.registries) == 0 || pattern.MatchAny(s.registries, registry)) &&
-		(len(s.packages) == 0 || anyNames(s.packages, purl))
+// Artifact is what scopes are held against: the registry it is from, and what
+// the bytes and whoever announced them say it is.
+type Artifact struct {
+	Registry string
+	// PURLs are package URLs, none if nobody names a package. A registry and
+	// the bytes may name different ones.
+	PURLs []string
+}
+
+// NewArtifact leaves out package URLs that are empty.
+func NewArtifact(registry string, purls ...string) Artifact {
+	a := Artifact{Registry: registry}
+	for _, p := range purls {
+		if p != "" && !slices.Contains(a.PURLs, p) {
+			a.PURLs = append(a.PURLs, p)
+		}
+	}
+	return a
+}
+
+// trusts tells whether an entry that trusts covers an artifact: all its names
+// must be covered, so that nobody is trusted for what the bytes or the
+// registry alone say. One that names no package is covered only where
+// packages do not matter.
+func (s scope) trusts(a Artifact) bool {
+	if !s.from(a.Registry) {
+		return false
+	}
+	if len(s.packages) == 0 {
+		return true
+	}
+	for _, purl := range a.PURLs {
+		if !anyNames(s.packages, purl) {
+			return false
+		}
+	}
+	return len(a.PURLs) > 0
+}
+
+// restricts tells whether an entry that denies or demands covers an artifact:
+// one of its names is enough, so that the bytes cannot talk themselves out.
+func (s scope) restricts(a Artifact) bool {
+	return s.from(a.Registry) && (len(s.packages) == 0 ||
+		slices.ContainsFunc(a.PURLs, func(purl string) bool { return anyNames(s.packages, purl) }))
+}
+
+func (s scope) from(registry string) bool {
+	return len(s.registries) == 0 || pattern.MatchAny(s.registries, registry)
 }
 
 // anyNames holds a package URL against patterns. Qualifiers and subpath do

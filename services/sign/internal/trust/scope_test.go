@@ -33,9 +33,18 @@ func TestScope(t *testing.T) {
 			t.Errorf("%q %q: %v", c.registries, c.packages, err)
 			continue
 		}
-		if got := s.includes(c.registry, c.purl); got != c.want {
+		if got := s.trusts(NewArtifact(c.registry, c.purl)); got != c.want || s.restricts(NewArtifact(c.registry, c.purl)) != c.want {
 			t.Errorf("%q %q includes %q %q: %v", c.registries, c.packages, c.registry, c.purl, got)
 		}
+	}
+	// The bytes and the registry name different packages.
+	s, err := newScope(nil, []string{"pkg:npm/app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := NewArtifact("r", "pkg:npm/app", "pkg:npm/other")
+	if s.trusts(two) || !s.restricts(two) || !s.trusts(NewArtifact("r", "pkg:npm/app", "", "pkg:npm/app@1")) {
+		t.Error("two names: trusted for one of them, or not restricted by one")
 	}
 	for _, bad := range [][2][]string{{{""}, nil}, {nil, {"npm/app"}}, {nil, {""}}, {nil, {"*"}}} {
 		if _, err := newScope(bad[0], bad[1]); err == nil {

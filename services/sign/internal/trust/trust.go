@@ -4,6 +4,7 @@
 package trust
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"assize.dev/services/sign/internal/keys"
 	"assize.dev/services/sign/internal/minisign"
 	"assize.dev/services/sign/internal/openpgp"
+	"assize.dev/services/sign/internal/signature"
 	"assize.dev/services/sign/internal/sigstore"
 	"assize.dev/services/sign/internal/slsa"
 	"assize.dev/services/sign/internal/sshsig"
@@ -43,10 +45,12 @@ type Publisher struct {
 
 	// signers are the names of its keys, as results name signers, each with
 	// its kind before it.
-	signers  map[string]bool
-	keys     []keys.PublicKey // Ed25519 keys known in full
-	minisign []minisign.PublicKey
-	openpgp  *openpgp.Keyring
+	signers map[string]bool
+	// fingerprints are those of all its keys, whatever it signs with them.
+	fingerprints map[string]bool
+	keys         []keys.PublicKey // Ed25519 keys known in full
+	minisign     []minisign.PublicKey
+	openpgp      *openpgp.Keyring
 
 	SSH      *SSH
 	X509     *x509sig.Anchors
@@ -96,31 +100,28 @@ type Selection struct {
 	rules   []builder
 }
 
-// For selects what applies to an artifact of a registry that is named by a
-// package URL, "" if it names no package.
-func (t *Trust) For(registry, purl string) *Selection {
+// For selects what applies to an artifact.
+func (t *Trust) For(a Artifact) *Selection {
 	var key strings.Builder
 	s := &Selection{Required: 1}
-	for _, p := range t.publishers {
-		covered := p.scope.includes(registry, purl)
-		if covered {
+	for i, p := range t.publishers {
+		if p.Deny && p.scope.restricts(a) || !p.Deny && p.scope.trusts(a) {
 			s.Publishers = append(s.Publishers, p)
+			fmt.Fprintf(&key, "p%d ", i)
 		}
-		key.WriteByte(bit(covered))
 	}
 	for i, r := range t.requirements {
-		if r.scope.includes(registry, purl) {
+		if r.scope.restricts(a) {
 			s.Required, s.counted = r.signatures, r.publishers
-			key.WriteByte(byte(i))
+			fmt.Fprintf(&key, "r%d ", i)
 			break
 		}
 	}
-	for _, b := range t.builders {
-		covered := b.scope.includes(registry, purl)
-		if covered {
+	for i, b := range t.builders {
+		if b.scope.trusts(a) {
 			s.rules = append(s.rules, b)
+			fmt.Fprintf(&key, "b%d ", i)
 		}
-		key.WriteByte(bit(covered))
 	}
 	if t.mu == nil {
 		return s
@@ -131,16 +132,16 @@ func (t *Trust) For(registry, purl string) *Selection {
 		return known
 	}
 	s.join()
+	if len(t.selections) == maxSelections {
+		clear(t.selections)
+	}
 	t.selections[key.String()] = s
 	return s
 }
 
-func bit(b bool) byte {
-	if b {
-		return '1'
-	}
-	return '0'
-}
+// maxSelections bounds how many selections are kept: names of packages are
+// made by strangers.
+const maxSelections = 256
 
 // join puts the keys of all publishers together, so that an artifact is read
 // once for all of them.
@@ -165,23 +166,55 @@ type Standing struct {
 	Reason    string // why an entry that knows the signer does not trust it
 }
 
-// Of tells how a signer of a kind stands at a time. A denial wins.
+// Of tells how a signer of a kind stands at a time.
 func (s *Selection) Of(kind, signer string, at time.Time) Standing {
 	best := Standing{Trust: event.UnknownTrust}
 	for _, p := range s.Publishers {
-		if !p.signers[kind+" "+signer] {
-			continue
-		}
-		standing := p.At(at)
-		if standing.Trust == event.Denied {
-			return standing
-		}
-		if best.Trust != event.Trusted {
-			best = standing
+		if p.signers[kind+" "+signer] && best.Trust != event.Trusted {
+			best = p.At(at)
 		}
 	}
 	return best
 }
+
+// Denied tells whether anybody who made a valid signature is denied, in
+// whatever way they signed: by the key, the certificate or the identity, and
+// whether or not the entry that denies could have verified it.
+func (s *Selection) Denied(r signature.Result, identity *sigstore.Claims, at time.Time) (Standing, bool) {
+	for _, p := range s.Publishers {
+		if !p.Deny || !p.knows(r, identity) {
+			continue
+		}
+		if standing := p.At(at); standing.Trust == event.Denied {
+			return standing, true
+		}
+	}
+	return Standing{}, false
+}
+
+// knows tells whether a signer is the publisher.
+func (p *Publisher) knows(r signature.Result, identity *sigstore.Claims) bool {
+	switch {
+	case p.signers[r.Kind+" "+r.Signer], r.Key != "" && p.fingerprints[r.Key]:
+		return true
+	case r.Certificate != nil && p.X509 != nil && p.X509.Concerns(r.Certificate):
+		return true
+	case identity != nil && p.Sigstore != nil:
+		return slices.ContainsFunc(p.Sigstore.Identities, func(i sigstore.Identity) bool { return i.Matches(identity) })
+	}
+	return false
+}
+
+// Anybody tells whether a publisher that is not denied has what a kind of
+// signature is verified with.
+func (s *Selection) Anybody(signs func(*Publisher) bool) bool {
+	return slices.ContainsFunc(s.Publishers, func(p *Publisher) bool { return !p.Deny && signs(p) })
+}
+
+// What publishers may sign with, for Anybody.
+func SignsEd25519(p *Publisher) bool  { return len(p.keys) > 0 }
+func SignsMinisign(p *Publisher) bool { return len(p.minisign) > 0 }
+func SignsOpenPGP(p *Publisher) bool  { return p.openpgp != nil }
 
 // At is the publisher's standing at a time.
 func (p *Publisher) At(at time.Time) Standing {
@@ -235,12 +268,7 @@ func (t *Trust) Keys() []keys.PublicKey {
 }
 
 // know adds a signer that a publisher is known by.
-func (p *Publisher) know(kind, signer string) {
-	if p.signers == nil {
-		p.signers = map[string]bool{}
-	}
-	p.signers[kind+" "+signer] = true
-}
+func (p *Publisher) know(kind, signer string) { p.signers[kind+" "+signer] = true }
 
 // knowKey adds an Ed25519 key.
 func (p *Publisher) knowKey(k keys.PublicKey) {
@@ -251,6 +279,7 @@ func (p *Publisher) knowKey(k keys.PublicKey) {
 func (p *Publisher) knowFingerprint(fingerprint string) {
 	p.know(KindEd25519, fingerprint)
 	p.know(KindPSPF, fingerprint)
+	p.fingerprints[fingerprint] = true
 }
 
 // Kinds of signatures whose signers are keys, as results name them.
