@@ -87,8 +87,8 @@ func (p printer) slsa(c *slsaCmd, result string, a *event.Artifact, v *event.Ver
 			Result     string             `json:"result"`
 			Level      int                `json:"level"`
 			Provenance []event.Provenance `json:"provenance"`
-			Signatures []event.Signature  `json:"signatures"`
-		}{c.File, a.Digest.Hex(), result, v.SLSALevel, provenance, v.Signatures})
+			Signatures []signatureJSON    `json:"signatures"`
+		}{c.File, a.Digest.Hex(), result, v.SLSALevel, provenance, signaturesJSON(v)})
 	}
 	var b strings.Builder
 	mark, tint := "? NO PROVENANCE", yellow

@@ -101,7 +101,8 @@ func (f *signatureFlags) trust() (trust *sign.Trust, demanded bool, err error) {
 		extra = append(extra, p)
 	}
 	trust, err = sign.LoadTrust(paths, extra...)
-	return trust, named || len(paths) > 0, err
+	given := len(f.Signature) + len(f.SigstoreBundle) + len(f.X509Chain) + len(f.Timestamp) // must not be in vain
+	return trust, named || len(paths)+given > 0, err
 }
 
 // publisher is who the flags describe, and whether they describe anybody.
@@ -260,10 +261,6 @@ func verificationStatus(v *event.Verification) error {
 // verification shows what was found out about signatures.
 func (p printer) verification(file string, a *event.Artifact, v *event.Verification) error {
 	if p.json {
-		checks := v.Checks
-		if checks == nil {
-			checks = []event.Check{}
-		}
 		return json.NewEncoder(p.out).Encode(struct {
 			Artifact   string             `json:"artifact"`
 			SHA256     string             `json:"sha256"`
@@ -271,11 +268,11 @@ func (p printer) verification(file string, a *event.Artifact, v *event.Verificat
 			PURL       string             `json:"purl,omitempty"`
 			Result     string             `json:"result"`
 			Level      string             `json:"level,omitempty"`
-			Signatures []event.Signature  `json:"signatures"`
-			Checks     []event.Check      `json:"checks"`
+			Signatures []signatureJSON    `json:"signatures"`
+			Checks     []checkJSON        `json:"checks"`
 			SLSALevel  int                `json:"slsaLevel"`
 			Provenance []event.Provenance `json:"provenance,omitempty"`
-		}{file, a.Digest.Hex(), a.Format, a.PURL, v.Result, v.Level, v.Signatures, checks, v.SLSALevel, v.Provenance})
+		}{file, a.Digest.Hex(), a.Format, a.PURL, v.Result, v.Level, signaturesJSON(v), checksJSON(v), v.SLSALevel, v.Provenance})
 	}
 	var b strings.Builder
 	mark, tint := "? UNDETERMINED", yellow
@@ -302,6 +299,45 @@ func (p printer) verification(file string, a *event.Artifact, v *event.Verificat
 	return err
 }
 
+// signatureJSON and checkJSON always have all members, so that scripts need
+// not ask whether one is there.
+type signatureJSON struct {
+	Kind      string     `json:"kind"`
+	Valid     bool       `json:"valid"`
+	Trust     string     `json:"trust"`
+	Signer    string     `json:"signer"`
+	Publisher string     `json:"publisher"`
+	Time      *time.Time `json:"time"`
+	File      string     `json:"file"`
+	Reason    string     `json:"reason"`
+}
+
+type checkJSON struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+func signaturesJSON(v *event.Verification) []signatureJSON {
+	all := []signatureJSON{}
+	for _, s := range v.Signatures {
+		x := signatureJSON{s.Kind, s.Valid, s.Trust, s.Signer, s.Publisher, nil, s.File, s.Reason}
+		if !s.Time.IsZero() {
+			x.Time = &s.Time
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+func checksJSON(v *event.Verification) []checkJSON {
+	all := []checkJSON{}
+	for _, c := range v.Checks {
+		all = append(all, checkJSON{c.Name, c.OK, c.Detail})
+	}
+	return all
+}
+
 // outcomeInWords says what the result rests on.
 func outcomeInWords(v *event.Verification) string {
 	trusted, valid := 0, 0
@@ -318,6 +354,8 @@ func outcomeInWords(v *event.Verification) string {
 		return "the signature or what it signs does not hold: do not use it"
 	case v.Result == event.Pass && trusted > 0:
 		return "signed by somebody you trust"
+	case v.Result == event.Pass && valid == 0:
+		return "its checksums hold, as far as level " + printable(v.Level) + " looks; it is not signed"
 	case v.Result == event.Pass:
 		return "integrity only, as far as level " + printable(v.Level) + " looks: it is what the holder of its key made, whoever that is; name who you trust with --trust"
 	case trusted > 0:

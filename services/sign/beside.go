@@ -227,7 +227,10 @@ func (e *examination) unknown(a event.Attached) {
 		s.Reason = fmt.Sprintf("not named after %.200s; not counted", e.artifact.Filename)
 	case slices.ContainsFunc(event.SignatureSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) }):
 		s.Reason = fmt.Sprintf("%d bytes that are no signature of any kind known here: obtain an intact copy", len(a.Data))
-		e.failed = true
+		if len(a.Data) > 0 && e.trust.Anybody(func(p *trust.Publisher) bool { return p.X509 != nil }) {
+			s.Reason += "; a bare X.509 signature needs its certificate beside it, as .crt or .chain.pem"
+		}
+		e.check("signature."+kindUnsupported, name+": "+s.Reason)
 	default:
 		s.Reason = "no signature of any kind known here; not counted"
 	}

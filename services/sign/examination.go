@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,9 +28,9 @@ type examination struct {
 
 	result *event.Verification
 	failed bool // something is broken or denied
-	// unproven says that a signature is by nobody we know although there is
-	// somebody to know; it fails unless somebody trusted signed too.
-	unproven bool
+	// unproven are signatures by nobody we know although there is somebody
+	// to know; they fail unless somebody trusted signed too.
+	unproven []event.Check
 	sound    bool // a package that signs itself is what its signer made
 	denied   bool
 	// counted are the trusted publishers that signed, each with the signers
@@ -68,10 +69,10 @@ func (e *examination) selfSigned() error {
 		s.Signer = report.KeyFingerprint
 	}
 	switch err := report.Err(); {
-	case err != nil:
-		s.Reason = err.Error()
-	case report.Signature != pspf.SignatureValid:
+	case report.Signature == pspf.SignatureAbsent:
 		s.Reason = "the package is not signed"
+	case !holds(report):
+		s.Reason = err.Error()
 	default:
 		s.Valid = true
 		if report.Launcher == pspf.LauncherUnauthenticated {
@@ -86,14 +87,22 @@ func (e *examination) selfSigned() error {
 	return nil
 }
 
-// isPSPF goes by the trailer. A package cut short has lost it, but not its
-// name.
+// holds tells whether the signature and all that binds the package to it do:
+// what unpacking it would do is another matter.
+func holds(report *pspf.Report) bool {
+	return report.Signature == pspf.SignatureValid && !slices.ContainsFunc(report.Checks, func(c event.Check) bool {
+		return !c.OK && c.Name != pspf.CheckExtraction && !strings.HasPrefix(c.Name, pspf.CheckExtraction+".")
+	})
+}
+
+// isPSPF goes by the trailer. A package cut short has lost one end of it, but
+// not the other, or not its name.
 func (e *examination) isPSPF() (bool, error) {
 	extension := strings.ToLower(path.Ext(e.artifact.Filename))
 	if e.artifact.Format == trust.KindPSPF || extension == ".psp" || extension == ".pspf" {
 		return true, nil
 	}
-	return pspf.Detect(e.content.ReaderAt(), e.content.Size())
+	return pspf.Resembles(e.content.ReaderAt(), e.content.Size())
 }
 
 // inline verifies an artifact that is itself a signed OpenPGP message. Any
@@ -138,8 +147,9 @@ func (e *examination) judge(s *event.Signature, f verified) {
 	}
 	switch {
 	case s.Trust == event.Denied:
-		e.failed, e.denied = true, true
+		e.denied = true
 		s.Reason = "publisher " + standing.Publisher + " is denied"
+		e.check("trust.denied", s.Reason)
 	case s.Trust == event.Trusted && f.aside == "" && e.trust.Counts(standing.Publisher):
 		e.counted[standing.Publisher] = append(e.counted[standing.Publisher], f.maker())
 	case s.Trust == event.Trusted && f.aside != "":
@@ -204,10 +214,14 @@ func (e *examination) take(file string, found []verified, known bool) {
 	}
 	switch {
 	case valid:
-	case stranger:
-		e.unproven = e.unproven || known
-	default:
-		e.failed = true
+	case !stranger:
+		for _, f := range found {
+			e.check("signature."+f.Kind, f.Reason)
+		}
+	case known:
+		for _, f := range found {
+			e.unproven = append(e.unproven, event.Check{Name: "signature." + f.Kind, Detail: f.Reason})
+		}
 	}
 }
 
@@ -229,17 +243,19 @@ func (e *examination) conclude() *event.Verification {
 		r.SLSALevel = 0
 	}
 	switch {
-	case e.failed, e.unproven && signed == 0:
+	case signed == 0 && len(e.unproven) > 0:
+		r.Result, r.Checks = event.Fail, append(r.Checks, e.unproven...)
+	case e.failed:
 		r.Result = event.Fail
 	case enough:
 		r.Result = event.Pass
 	case e.sound && e.verifier.opts.IntegrityOnly:
 		r.Result = event.Pass
 	}
-	if e.trust.Required > 1 {
+	if e.trust.Demanding() {
 		r.Checks = append(r.Checks, event.Check{
 			Name: "signatures.required", OK: enough,
-			Detail: fmt.Sprintf("%d of %d trusted publishers signed", signed, e.trust.Required),
+			Detail: fmt.Sprintf("%d of %d publishers that count signed", signed, e.trust.Required),
 		})
 	}
 	return r

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/hex"
+	"strings"
 
 	"assize.dev/services/sign/internal/sigstore"
 	"assize.dev/services/sign/internal/slsa"
@@ -49,7 +50,8 @@ func (e *examination) provenance(p *trust.Publisher, a *sigstore.Attestation) (a
 	}
 	var want slsa.Expectations
 	if e.verifier.opts.Source != "" {
-		want.Sources = []string{e.verifier.opts.Source}
+		source := strings.TrimPrefix(e.verifier.opts.Source, "git+") // as provenance writes it, or without
+		want.Sources = []string{strings.TrimSuffix(strings.TrimSuffix(source, "/"), ".git")}
 	}
 	found := slsa.Evaluate(a.Statement, signer, digests, want, e.trust.Rules(p.Name))
 	proven = &event.Provenance{

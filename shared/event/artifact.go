@@ -52,7 +52,7 @@ type Attached struct {
 // Bounds of what may travel inside an event.
 const (
 	MaxName       = 1024      // bytes of any name, version, file name or URL
-	MaxSignatures = 16        // files beside an artifact
+	MaxSignatures = 24        // files beside an artifact
 	MaxAttached   = 128 << 10 // bytes of all of them together
 )
 

@@ -13,13 +13,17 @@ package event
 var SignatureSuffixes = []string{
 	".sig",                 // the usual name, whatever the kind
 	".asc",                 // OpenPGP, armored
+	".gpg",                 // OpenPGP, binary
 	".ed25519",             // raw Ed25519
 	".minisig",             // minisign
+	".signify",             // OpenBSD's signify
 	".sshsig",              // OpenSSH
 	".p7s",                 // CMS
+	".p7m",                 // the same
 	".sigstore.json",       // Sigstore bundle
 	".sigstore",            // the same, as older clients name it
 	".intoto.jsonl",        // in-toto attestations, a DSSE envelope per line
+	".dsse.json",           // one such envelope
 	".provenance",          // PEP 740: all attestations of a file, as an index serves them
 	".publish.attestation", // PEP 740: one attestation, as publishers name it
 	".crt",                 // certificate of who made .sig; .pem alone is as often a public key

@@ -71,22 +71,30 @@ func (s section) within(low, high uint64) bool {
 // Detect tells whether r ends in a PSPF trailer. The magic strings are not
 // searched for: a launcher contains them as constants.
 func Detect(r io.ReaderAt, size int64) (bool, error) {
+	start, end, err := magics(r, size)
+	return start && end, err
+}
+
+// Resembles tells whether one end at least of a trailer is where it should
+// be: the file is a package, or was one.
+func Resembles(r io.ReaderAt, size int64) (bool, error) {
+	start, end, err := magics(r, size)
+	return start || end, err
+}
+
+func magics(r io.ReaderAt, size int64) (start, end bool, err error) {
 	if size < trailerSize {
-		return false, nil
+		return false, false, nil
 	}
-	for _, m := range []struct {
-		off   int64
-		magic string
-	}{{size - trailerSize, startMagic}, {size - 4, endMagic}} {
+	at := func(off int64, magic string) bool {
 		var got [4]byte
-		if _, err := io.ReadFull(io.NewSectionReader(r, m.off, 4), got[:]); err != nil {
-			return false, fmt.Errorf("looking for a PSPF trailer at %d: %w", m.off, err)
+		if _, e := io.ReadFull(io.NewSectionReader(r, off, 4), got[:]); e != nil && err == nil {
+			err = fmt.Errorf("looking for a PSPF trailer at %d: %w", off, e)
 		}
-		if string(got[:]) != m.magic {
-			return false, nil
-		}
+		return string(got[:]) == magic
 	}
-	return true, nil
+	start, end = at(size-trailerSize, startMagic), at(size-4, endMagic)
+	return start, end, err
 }
 
 func (v *verification) checkTrailer() (string, error) {

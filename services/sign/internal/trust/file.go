@@ -123,9 +123,9 @@ type BuilderEntry struct {
 	Builder string `yaml:"builder"`
 	// Level is the SLSA build level, 1 to 3.
 	Level int `yaml:"level"`
-	// Sources, BuildTypes and Parameters are what the provenance may state:
-	// source repositories, build types, names of external parameters. A list
-	// that is left out allows all.
+	// Sources are the repositories it may have built from, patterns.
+	// BuildTypes and Parameters narrow further what the provenance may state:
+	// build types, names of external parameters; left out they allow all.
 	Sources    []string `yaml:"sources"`
 	BuildTypes []string `yaml:"build_types"`
 	Parameters []string `yaml:"parameters"`

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/hex"
@@ -32,8 +33,7 @@ const (
 	maxRequired   = 100 // signatures
 )
 
-// Load reads trust files (*.yaml, *.yml), folders of keys and files with one
-// key, and adds publishers that are described in place, whose paths are
+// Load reads trust files, folders of keys and files with one key, and adds publishers that are described in place, whose paths are
 // relative to the working directory. Nothing is trusted if anything cannot
 // be read.
 func Load(paths []string, extra ...PublisherEntry) (*Trust, error) {
@@ -71,12 +71,15 @@ func read(path string) (*File, string, error) {
 		f, err := readFolder(path)
 		return f, path, err
 	}
-	if !slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(path)) {
-		return &File{Publishers: []PublisherEntry{{Name: filepath.Base(path), Keys: []string{filepath.Base(path)}}}}, filepath.Dir(path), nil
-	}
 	text, err := readBounded(path, maxFile)
 	if err != nil {
 		return nil, "", err
+	}
+	yaml := filepath.Ext(path) == ".yaml" || filepath.Ext(path) == ".yml"
+	if _, err := keys.ParsePublicKey(text); !yaml && err == nil {
+		return &File{Publishers: []PublisherEntry{{Name: filepath.Base(path), Keys: []string{filepath.Base(path)}}}}, filepath.Dir(path), nil
+	} else if !yaml && !bytes.Contains(text, []byte("publishers:")) {
+		return nil, "", fmt.Errorf("neither a trust file (YAML with publishers) nor a public key: %w", err)
 	}
 	var f File
 	if err := config.ParseYAML(text, &f); err != nil {
@@ -162,7 +165,7 @@ func (l *loader) publisher(entry *PublisherEntry) (*Publisher, error) {
 			return nil, fmt.Errorf("%s: %w", load.key, err)
 		}
 	}
-	if len(p.signers) == 0 && p.SSH == nil && p.X509 == nil && p.Sigstore == nil {
+	if len(p.signers) == 0 && p.openpgp == nil && p.SSH == nil && p.X509 == nil && p.Sigstore == nil {
 		return nil, errors.New("signs with nothing: give keys, fingerprints, openpgp, ssh, minisign, x509, sigstore or attestation_keys")
 	}
 	return p, nil
@@ -432,8 +435,13 @@ func (l *loader) builder(entry *BuilderEntry) error {
 		return errors.New("publisher: say whose signature proves that it was this builder")
 	case !l.known(entry.Publisher):
 		return fmt.Errorf("publisher: there is no %q", entry.Publisher)
+	case len(entry.Sources) == 0:
+		return errors.New("sources: name the repositories it may build from: a builder builds for anybody who asks")
 	case !l.attests(entry.Publisher):
 		return fmt.Errorf("publisher: %q signs no attestations: give it sigstore or attestation_keys", entry.Publisher)
+	}
+	if err := errors.Join(listed("build_types", entry.BuildTypes), listed("parameters", entry.Parameters)); err != nil {
+		return err
 	}
 	for _, rule := range l.rules(entry) {
 		if err := rule.Check(); err != nil {

@@ -1,7 +1,9 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,22 +17,39 @@ type scope struct {
 	packages   []string
 }
 
-// newScope checks the patterns of an entry.
+// newScope checks the patterns of an entry: one that could not match would
+// trust less, or deny less, than was meant.
 func newScope(registries, packages []string) (scope, error) {
-	for _, r := range registries {
-		if err := pattern.Check(r); err != nil {
-			return scope{}, fmt.Errorf("registries: %.200q %w", r, err)
-		}
+	if err := errors.Join(listed("registries", registries), listed("packages", packages)); err != nil {
+		return scope{}, err
 	}
 	for _, p := range packages {
-		if err := pattern.Check(p); err != nil {
-			return scope{}, fmt.Errorf("packages: %.200q %w", p, err)
+		if !purlPattern.MatchString(p) {
+			return scope{}, fmt.Errorf("packages: %.200q: want a package URL with a lower-case type and percent-encoded text, such as pkg:npm/%%40example/*", p)
 		}
-		if !strings.HasPrefix(p, "pkg:") {
-			return scope{}, fmt.Errorf("packages: %.200q: want a package URL, such as pkg:npm/%%40example/*", p)
+		if at := strings.IndexByte(p, '@'); at >= 0 && at < strings.LastIndexByte(p, '/') {
+			return scope{}, fmt.Errorf("packages: %.200q: an @ that begins no version is written %%40", p)
 		}
 	}
 	return scope{registries, packages}, nil
+}
+
+// purlPattern is what a canonical package URL without qualifiers is made of
+// (purl specification, "Rules for each purl component"), and stars.
+var purlPattern = regexp.MustCompile(`^pkg:[a-z0-9.+*-]+(/[A-Za-z0-9.\-_~%:+*@]+)*$`)
+
+// listed checks a list of patterns. One that is there and empty would match
+// everything, which nobody means by it.
+func listed(key string, patterns []string) error {
+	if patterns != nil && len(patterns) == 0 {
+		return fmt.Errorf("%s: the list is empty: leave the key out to mean all", key)
+	}
+	for _, p := range patterns {
+		if err := pattern.Check(p); err != nil {
+			return fmt.Errorf("%s: %.200q %w", key, p, err)
+		}
+	}
+	return nil
 }
 
 // Artifact is what scopes are held against: the registry it is from, and what

@@ -46,7 +46,7 @@ func TestScope(t *testing.T) {
 	if s.trusts(two) || !s.restricts(two) || !s.trusts(NewArtifact("r", "pkg:npm/app", "", "pkg:npm/app@1")) {
 		t.Error("two names: trusted for one of them, or not restricted by one")
 	}
-	for _, bad := range [][2][]string{{{""}, nil}, {nil, {"npm/app"}}, {nil, {""}}, {nil, {"*"}}} {
+	for _, bad := range [][2][]string{{{""}, nil}, {nil, {"npm/app"}}, {nil, {""}}, {nil, {"*"}}, {{}, nil}, {nil, {}}, {nil, {"pkg:npm/@example/*"}}, {nil, {"pkg:NPM/a"}}, {nil, {"pkg:npm/(a|b)"}}, {nil, {"pkg:npm/a?x=y"}}} {
 		if _, err := newScope(bad[0], bad[1]); err == nil {
 			t.Errorf("%q is accepted", bad)
 		}

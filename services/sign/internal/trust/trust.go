@@ -230,6 +230,10 @@ func (p *Publisher) At(at time.Time) Standing {
 	return s
 }
 
+// Demanding tells whether an entry demands more than one trusted signature by
+// anybody.
+func (s *Selection) Demanding() bool { return s.Required > 1 || s.counted != nil }
+
 // Counts tells whether a trusted signature by this publisher counts for
 // Required.
 func (s *Selection) Counts(publisher string) bool {
