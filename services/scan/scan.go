@@ -4,7 +4,6 @@ package scan
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -51,13 +50,11 @@ func LoadAdvisories(ctx context.Context, dir string) (*Database, error) {
 // HMAC-SHA256 under key, which the caller keeps: with an empty one they
 // could be tried out by anyone, so the caller has to pass one.
 func NewSecrets(key []byte) (evidence.Analyser, error) {
-	if len(key) < minKey {
-		return nil, fmt.Errorf("key of secrets' fingerprints: %d bytes, want %d or more", len(key), minKey)
+	derived, err := fingerprintKey(key)
+	if err != nil {
+		return nil, err
 	}
-	// One key may serve several purposes of an installation; this one is
-	// its own.
-	sum := sha256.Sum256(append([]byte("assize secret fingerprints\x00"), key...))
-	return secrets.NewAnalyser(sum[:]), nil
+	return secrets.NewAnalyser(derived), nil
 }
 
 // NewContent makes the analyser of kind content.

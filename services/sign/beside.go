@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/ed25519"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -247,6 +248,9 @@ func (e *examination) ed25519(a event.Attached, with x509sig.Detached) error {
 	}
 	i, ok, err := eddsa.VerifyDetached(e.content, sig, public)
 	switch {
+	case errors.Is(err, signature.ErrBudget):
+		e.take(a.Name, byKey(signature.Invalid(trust.KindEd25519, "%v", err)), true)
+		return nil
 	case err != nil:
 		return err
 	case !ok && len(with.Chain) > 0:

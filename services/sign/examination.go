@@ -109,7 +109,7 @@ func (e *examination) isPSPF() (bool, error) {
 // binary file may begin as a binary message does, so those are known by name.
 func (e *examination) inline() error {
 	head := make([]byte, min(e.content.Size(), 64))
-	if _, err := io.ReadFull(e.content.Reader(), head); err != nil {
+	if err := e.readHead(head); err != nil {
 		return err
 	}
 	switch openpgp.Detect(head) {
@@ -127,6 +127,12 @@ func (e *examination) inline() error {
 	}
 	e.take("", byKey(results...), e.trust.Anybody(trust.SignsOpenPGP))
 	return nil
+}
+
+// readHead reads the first bytes.
+func (e *examination) readHead(head []byte) error {
+	_, err := io.ReadFull(io.NewSectionReader(e.content.ReaderAt(), 0, e.content.Size()), head)
+	return err
 }
 
 // judge says how the maker of a valid signature stands. A denial wins over any

@@ -2,7 +2,6 @@ package sign
 
 import (
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -28,7 +27,7 @@ func (e *examination) checkLauncher(report *pspf.Report, publisher string) error
 		return nil
 	}
 	head := make([]byte, min(e.content.Size(), 4096))
-	if _, err := io.ReadFull(io.NewSectionReader(e.content.ReaderAt(), 0, e.content.Size()), head); err != nil {
+	if err := e.readHead(head); err != nil {
 		return fmt.Errorf("reading the launcher: %w", err)
 	}
 	switch f := archive.Sniff(head); f {

@@ -56,7 +56,7 @@ const (
 	SetID        Hazard = "setid"         // setuid or setgid bit
 	WorldWrite   Hazard = "world-write"   // file or directory (without sticky bit) anyone may change
 	Duplicate    Hazard = "duplicate"     // the same path twice in one container, unless both are directories
-	CaseConflict Hazard = "case-conflict" // paths that differ in case only
+	CaseConflict Hazard = "case-conflict" // paths that differ only in case or in how Unicode composes their letters
 	BadName      Hazard = "bad-name"      // empty, NUL, control characters, or not UTF-8
 )
 
@@ -99,6 +99,8 @@ type Report struct {
 	Entries  int
 	Inflated int64
 	Problems []Problem // in order of occurrence; empty means everything was seen
+	// Anomalies say where other readers may see something else; at most 100.
+	Anomalies []Anomaly
 }
 
 // Complete reports whether every entry was seen to its last byte.

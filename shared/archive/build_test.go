@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -177,7 +178,10 @@ func cpioOdc(items ...item) (b []byte) {
 	return append(b, make([]byte, 512-len(b)%512)...)
 }
 
-func rpmOf(payload []byte) []byte {
+func rpmOf(payload []byte) []byte { return rpmWith(nil, payload) }
+
+// rpmWith has more tags, all of them strings.
+func rpmWith(more map[uint32]string, payload []byte) []byte {
 	section := func(tags map[uint32]string) []byte {
 		var index, store []byte
 		for tag, v := range tags {
@@ -204,9 +208,11 @@ func rpmOf(payload []byte) []byte {
 	b := append([]byte("\xed\xab\xee\xdb\x03\x00"), make([]byte, rpmLead-6)...)
 	b = append(b, section(map[uint32]string{269: "abc"})...)
 	b = append(b, make([]byte, -len(b)&7)...)
-	b = append(b, section(map[uint32]string{
+	tags := map[uint32]string{
 		1000: "tool", 1001: "1.2", 1002: "3", 1003: "\x00\x00\x00\x07", 1022: "noarch", 1004: "A tool", 1014: "MIT", 1011: "Us",
-	})...)
+	}
+	maps.Copy(tags, more)
+	b = append(b, section(tags)...)
 	return append(b, payload...)
 }
 

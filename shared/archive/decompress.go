@@ -272,8 +272,9 @@ func xzDictionary(head []byte) int64 {
 // §2.2). Unlike the package's own multistream mode it lets zeros follow, as
 // tape blocks have them, and calls anything else damage.
 type gzipMembers struct {
-	br *bufio.Reader
-	z  *gzip.Reader
+	br      *bufio.Reader
+	z       *gzip.Reader
+	members int // whose header was read
 }
 
 func (g *gzipMembers) Read(p []byte) (int, error) {
@@ -284,7 +285,7 @@ func (g *gzipMembers) Read(p []byte) (int, error) {
 				return 0, err
 			}
 			z.Multistream(false)
-			g.z = z
+			g.z, g.members = z, 1
 		}
 		n, err := g.z.Read(p)
 		if n > 0 && err == io.EOF {
@@ -305,6 +306,7 @@ func (g *gzipMembers) Read(p []byte) (int, error) {
 			}
 			return 0, err
 		}
+		g.members++
 		g.z.Multistream(false)
 	}
 }

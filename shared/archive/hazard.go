@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // names judges the entries of one container: each by itself, and against the
@@ -64,7 +66,7 @@ func (s *names) judge(e *Entry, modeKnown bool) {
 
 func (s *names) compare(e *Entry, note func(Hazard, bool)) {
 	h := maphash.String(s.seed, e.Path)
-	f := maphash.String(s.seed, strings.ToLower(e.Path))
+	f := maphash.String(s.seed, strings.ToLower(norm.NFC.String(e.Path)))
 	wasDir, known := s.exact[h]
 	note(Duplicate, known && !(wasDir && e.Type == Dir))
 	s.exact[h] = e.Type == Dir && (wasDir || !known)

@@ -46,6 +46,7 @@ func TestHazards(t *testing.T) {
 		{"directories may repeat", []item{{name: "d/", kind: tar.TypeDir, mode: 0o755}, {name: "d/", kind: tar.TypeDir, mode: 0o755}}, nil, "d"},
 		{"directory, then file", append([]item{{name: "d/", kind: tar.TypeDir, mode: 0o755}}, file("d")...), []Hazard{Duplicate}, "d"},
 		{"case", append(file("README"), file("readme")...), []Hazard{CaseConflict}, "readme"},
+		{"composed differently", append(file("e\u0301"), file("\u00e9")...), []Hazard{CaseConflict}, "\u00e9"},
 		{"case, thrice", append(append(file("A"), file("a")...), file("A")...), []Hazard{Duplicate}, "A"},
 		{"control", file("a\nb"), []Hazard{BadName}, "a\nb"},
 		{"not UTF-8", file("a\xff"), []Hazard{BadName}, "a\uFFFD"},

@@ -28,23 +28,7 @@ const (
 // one that wraps ErrUnsupported.
 func ReadRPMHeader(r io.Reader) (RPMHeader, error) {
 	var h RPMHeader
-	lead := make([]byte, rpmLead)
-	if _, err := io.ReadFull(r, lead); err != nil {
-		return h, asFault(err, "rpm: lead")
-	}
-	if Sniff(lead) != RPM {
-		return h, damaged(nil, "rpm: no magic")
-	}
-	index, store, err := readRPMSection(r, "signature")
-	if err != nil {
-		return h, err
-	}
-	if odd := (len(index) + len(store)) % 8; odd != 0 { // the 16 bytes before keep the alignment
-		if _, err := io.CopyN(io.Discard, r, int64(8-odd)); err != nil {
-			return h, asFault(err, "rpm: padding of the signature")
-		}
-	}
-	index, store, err = readRPMSection(r, "header")
+	index, store, err := readRPMSections(r)
 	if err != nil {
 		return h, err
 	}
@@ -57,6 +41,28 @@ func ReadRPMHeader(r io.Reader) (RPMHeader, error) {
 		}
 	}
 	return h, nil
+}
+
+// readRPMSections reads up to the payload and gives the header's index and
+// store.
+func readRPMSections(r io.Reader) (index, store []byte, err error) {
+	lead := make([]byte, rpmLead)
+	if _, err := io.ReadFull(r, lead); err != nil {
+		return nil, nil, asFault(err, "rpm: lead")
+	}
+	if Sniff(lead) != RPM {
+		return nil, nil, damaged(nil, "rpm: no magic")
+	}
+	index, store, err = readRPMSection(r, "signature")
+	if err != nil {
+		return nil, nil, err
+	}
+	if odd := (len(index) + len(store)) % 8; odd != 0 { // the 16 bytes before keep the alignment
+		if _, err := io.CopyN(io.Discard, r, int64(8-odd)); err != nil {
+			return nil, nil, asFault(err, "rpm: padding of the signature")
+		}
+	}
+	return readRPMSection(r, "header")
 }
 
 // readRPMSection reads the magic, the counts, the index of 16 bytes an entry

@@ -29,6 +29,7 @@ func (w *walk) tar(c *container, s *source) error {
 		if err != nil || !more {
 			return err
 		}
+		w.strange(c.path, SecondTar, "tar: more entries follow the mark of its end, at byte %d", in.pos-tarBlock)
 	}
 }
 
@@ -43,11 +44,17 @@ func (w *walk) tarEntries(c *container, in *tarInput, tr *tar.Reader) error {
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			// Settings for the entries that follow; nothing of it is unpacked.
+			for _, key := range []string{"path", "linkpath", "size"} {
+				if _, set := h.PAXRecords[key]; set {
+					w.strange(c.path, HeaderMismatch, "tar: a global header gives all entries one %s, which only some readers apply", key)
+				}
+			}
 			if err := w.budget.enter(c.path); err != nil {
 				return err
 			}
 			continue
 		}
+		w.tarSize(c, in, h)
 		e := &Entry{
 			RawPath: h.Name, Type: tarType(h), Mode: permissions(h.FileInfo().Mode()),
 			Size: h.Size, ModTime: h.ModTime, Linkname: h.Linkname,
@@ -104,8 +111,9 @@ func isSparse(h *tar.Header) bool {
 // tarInput is where a tar.Reader reads from.
 type tarInput struct {
 	cursor
-	again []byte // a block to be read once more
-	ended bool   // the source had no more when a header was wanted
+	again []byte         // a block to be read once more
+	last  [tarBlock]byte // the last bytes read
+	ended bool           // the source had no more when a header was wanted
 }
 
 const tarBlock = 512
@@ -114,13 +122,58 @@ func (in *tarInput) Read(p []byte) (int, error) {
 	if len(in.again) > 0 {
 		n := copy(p, in.again)
 		in.again = in.again[n:]
+		in.remember(p[:n])
 		return n, nil
 	}
 	n, err := in.cursor.Read(p)
+	in.remember(p[:n])
 	if n == 0 && err == io.EOF {
 		in.ended = true
 	}
 	return n, err
+}
+
+func (in *tarInput) remember(p []byte) {
+	if p = p[max(0, len(p)-tarBlock):]; len(p) < tarBlock {
+		copy(in.last[:], in.last[len(p):])
+	}
+	copy(in.last[tarBlock-len(p):], p)
+}
+
+// tarSize compares the size that holds with the one in the entry's own
+// header, which is the last block read: readers that do not know PAX's size,
+// or do not expect content behind a directory or a symlink, go on elsewhere
+// than this one and find other entries there. A header cannot tell sizes of
+// 8 GiB and more.
+func (w *walk) tarSize(c *container, in *tarInput, h *tar.Header) {
+	const inHeader = 1 << 33
+	size, ok := tarNumber(in.last[124:136])
+	taken := h.Size
+	switch h.Typeflag {
+	case tar.TypeLink: // cpio's writer gives them the size of the file
+		return
+	case tar.TypeDir, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
+		taken = 0
+	}
+	if ok && !isSparse(h) && taken < inHeader && size != taken {
+		w.strange(c.path+"!"+clean(h.Name), HeaderMismatch, "tar: %.100q has %d bytes here and %d by its own header", h.Name, taken, size)
+	}
+}
+
+// tarNumber reads octal digits, or what GNU's tar writes of numbers that do
+// not fit: a set bit and the number in binary.
+func tarNumber(field []byte) (int64, bool) {
+	if field[0] != 0x80 {
+		return octal(field)
+	}
+	var n int64
+	for _, c := range field[1:] {
+		if n >= 1<<54 {
+			return 0, false
+		}
+		n = n<<8 | int64(c)
+	}
+	return n, true
 }
 
 // another passes over the zeros behind a tar and reports whether one more

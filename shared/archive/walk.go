@@ -171,6 +171,10 @@ type container struct {
 // open walks s, the bytes of the container called parents.
 func (w *walk) open(s *source, f Format, parents []string) error {
 	c := &container{format: f, parents: parents, path: strings.Join(parents, "!"), names: newNames(f)}
+	if s.at != nil && f != Zip && f != Ar && endsExactlyAsZip(s.at, s.size) {
+		// Not so in an ar, whose last member may well be a zip.
+		w.strange(c.path, Polyglot, "begins as %s and ends as zip", f)
+	}
 	var err error
 	switch {
 	case f == Zip:
@@ -234,7 +238,13 @@ func (w *walk) inflate(c *container, s *source) (*source, func(), error) {
 		in = func() int64 { return s.size }
 	}
 	m := &meter{r: d, budget: w.budget, path: c.path, in: in}
-	return &source{seq: m, charged: true}, func() { d.Close() }, nil
+	done := func() {
+		if g, ok := d.dec.(*gzipMembers); ok && g.members > 1 {
+			w.strange(c.path, GzipMembers, "gzip: %d members behind each other", g.members)
+		}
+		d.Close()
+	}
+	return &source{seq: m, charged: true}, done, nil
 }
 
 // innerName is what gunzip and its like would call the file.

@@ -35,6 +35,7 @@ func (w *walk) zip(c *container, s *source) error {
 	}
 	br := bufio.NewReaderSize(io.NewSectionReader(s.at, dir.start, dir.end-dir.start), 32<<10)
 	var found uint64
+	var extents []zipExtent // no more than Limits.Entries
 	for ; ; found++ {
 		r, err := readZipRecord(br)
 		if err == errNoRecord {
@@ -46,7 +47,11 @@ func (w *walk) zip(c *container, s *source) error {
 		if err := w.zipEntry(c, s, dir, r); err != nil && !errors.Is(err, errCut) {
 			return err
 		}
+		if r.content > 0 {
+			extents = append(extents, zipExtent{dir.base + int64(r.header), r.content + int64(min(r.packed, uint64(s.size-r.content)))})
+		}
 	}
+	w.zipLayout(c, s, dir, extents)
 	// Without zip64 the count is modulo 65536.
 	if found != dir.records && (dir.zip64 || uint16(found) != uint16(dir.records)) {
 		return damaged(nil, "zip: the directory has %d records and claims %d", found, dir.records)
@@ -67,6 +72,9 @@ func (w *walk) zipEntry(c *container, s *source, dir *zipDirectory, r *zipRecord
 	}
 	path := strings.Join(c.parents, "!") + "!" + clean(c.names.slashed(r.name))
 	m := &member{Entry: e, modeKnown: !r.fromDOS && r.unixMode != 0}
+	if r.otherName != "" && r.otherName != r.name {
+		w.strange(path, HeaderMismatch, "zip: %.100q is also called %.100q", r.name, r.otherName)
+	}
 	if e.Type == Dir {
 		// Jar tools compress even these, to two bytes for nothing.
 		_, err := dir.contentStart(s, r)
@@ -81,6 +89,9 @@ func (w *walk) zipEntry(c *container, s *source, dir *zipDirectory, r *zipRecord
 		return w.member(c, m)
 	}
 	body, err := w.zipBody(s, dir, r, path)
+	if r.differs {
+		w.strange(path, HeaderMismatch, "zip: its own header and the directory differ in size or checksum")
+	}
 	if err == nil {
 		defer body.Close()
 		m.body = source{seq: body, charged: true}
@@ -238,5 +249,6 @@ func (d *zipDirectory) contentStart(s *source, r *zipRecord) (int64, error) {
 	if method := binary.LittleEndian.Uint16(h[8:]); method != r.method {
 		return 0, damaged(nil, "zip: %q has method %d in its own header and %d in the directory", r.name, method, r.method)
 	}
+	r.content, r.differs = start, !r.tellsTheSame(h[:])
 	return start, nil
 }

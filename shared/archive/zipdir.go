@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // zipDirectory says where the central directory lies (APPNOTE 4.3.12 to
@@ -15,6 +18,8 @@ type zipDirectory struct {
 	start, end int64
 	records    uint64
 	zip64      bool
+	trailing   int64 // bytes behind the end record and its comment
+	ending     int64 // where the end record begins
 }
 
 const (
@@ -32,12 +37,19 @@ func endsAsZip(at io.ReaderAt, size int64) bool {
 	return err == nil && (dir.records == 0 || hasZipRecord(at, dir.start))
 }
 
+// endsExactlyAsZip wants the zip's last byte to be the file's.
+func endsExactlyAsZip(at io.ReaderAt, size int64) bool {
+	dir, err := findZipDirectory(at, size)
+	return err == nil && dir.trailing == 0 && (dir.records == 0 || hasZipRecord(at, dir.start))
+}
+
 func findZipDirectory(at io.ReaderAt, size int64) (*zipDirectory, error) {
 	end, record, err := findZipEnd(at, size)
 	if err != nil {
 		return nil, err
 	}
-	d := &zipDirectory{end: end, records: uint64(binary.LittleEndian.Uint16(record[10:]))}
+	d := &zipDirectory{end: end, ending: end, records: uint64(binary.LittleEndian.Uint16(record[10:]))}
+	d.trailing = size - end - zipEndLen - int64(binary.LittleEndian.Uint16(record[20:]))
 	length := uint64(binary.LittleEndian.Uint32(record[12:]))
 	offset := uint64(binary.LittleEndian.Uint32(record[16:]))
 	if d.records == 1<<16-1 || length == 1<<32-1 || offset == 1<<32-1 {
@@ -90,6 +102,23 @@ func findZipEnd(at io.ReaderAt, size int64) (int64, []byte, error) {
 	return 0, nil, damaged(nil, "zip: no end of the central directory")
 }
 
+// endsTwice looks before the end record for another one whose comment reaches
+// exactly to the end of the file.
+func (d *zipDirectory) endsTwice(at io.ReaderAt, size int64) bool {
+	before := make([]byte, min(d.ending, 1<<16-1))
+	start := d.ending - int64(len(before))
+	if n, _ := at.ReadAt(before, start); n < len(before) {
+		return false // the failure comes again where it counts
+	}
+	for i := len(before) - zipEndLen; i >= 0; i-- {
+		if string(before[i:i+4]) == "PK\x05\x06" &&
+			start+int64(i)+zipEndLen+int64(binary.LittleEndian.Uint16(before[i+20:])) == size {
+			return true
+		}
+	}
+	return false
+}
+
 // findZip64End follows the locator before the ordinary end record, whose
 // offset is wrong where bytes were put before the zip.
 func findZip64End(at io.ReaderAt, end int64) (int64, []byte) {
@@ -121,6 +150,11 @@ type zipRecord struct {
 	fromDOS       bool   // written on a system without Unix permissions
 	dosDir        bool
 	modTime       time.Time
+	otherName     string // of Info-ZIP's Unicode path field
+
+	// From the entry's own header, once that was read.
+	content int64 // offset in the file; 0 while unknown
+	differs bool  // it tells another size or checksum
 }
 
 var errNoRecord = errors.New("no further record")
@@ -191,6 +225,10 @@ func (r *zipRecord) extra(b []byte) error {
 				}
 				*v, field = binary.LittleEndian.Uint64(field), field[8:]
 			}
+		case 0x7075: // 4.6.9: holds only while the checksum is that of the name
+			if len(field) >= 5 && field[0] == 1 && binary.LittleEndian.Uint32(field[1:]) == crc32.ChecksumIEEE([]byte(r.name)) && isASCII(r.name) {
+				r.otherName = string(field[5:])
+			}
 		case 0x5455:
 			if len(field) >= 5 && field[0]&1 != 0 {
 				r.modTime = time.Unix(int64(int32(binary.LittleEndian.Uint32(field[1:]))), 0).UTC()
@@ -198,6 +236,11 @@ func (r *zipRecord) extra(b []byte) error {
 		}
 	}
 	return nil
+}
+
+// isASCII tells names that need no second spelling from those in a code page.
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c >= utf8.RuneSelf })
 }
 
 // dosTime is local to whoever wrote it, and taken as UTC.

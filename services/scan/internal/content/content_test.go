@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -80,6 +81,9 @@ func TestHazards(t *testing.T) {
 	link := func(name, to string) entry {
 		return entry{tar.Header{Name: name, Linkname: to, Typeflag: tar.TypeSymlink, Mode: 0o777}, ""}
 	}
+	dir := func(name string, mode int64) entry {
+		return entry{tar.Header{Name: name + "/", Mode: mode, Typeflag: tar.TypeDir}, ""}
+	}
 	mode := func(name string, mode int64) entry {
 		return entry{tar.Header{Name: name, Mode: mode, Typeflag: tar.TypeReg}, "x"}
 	}
@@ -97,6 +101,31 @@ func TestHazards(t *testing.T) {
 		"device":               {"wheel", []entry{{tar.Header{Name: "dev", Typeflag: tar.TypeBlock}, ""}}, []string{"content/device high dev"}},
 		"setuid":               {"npm", []entry{mode("package/su", 0o4755)}, []string{"content/setid high package/su"}},
 		"setuid of a system":   {"arch", []entry{mode("usr/bin/su", 0o4755)}, []string{"content/setid medium usr/bin/su"}},
+		"setgid directory":     {"sdist", []entry{dir("a-1", 0o2755)}, []string{"content/setgid-directory low a-1"}},
+		"sticky":               {"npm", []entry{mode("package/a", 0o1644)}, []string{"content/sticky low package/a"}},
+		"sticky of a system":   {"deb", []entry{dir("tmp", 0o1777)}, []string{"content/sticky info tmp"}},
+		"through a link":       {"npm", []entry{link("a", "b"), file("a/c", "x")}, []string{"content/through-link high a/c"}},
+		"chain":                {"npm", []entry{link("d/a", ".."), link("b", "d/a/../c")}, []string{"content/link-chain high b"}},
+		"chain, backwards":     {"npm", []entry{link("b", "d/a/../c"), link("d/a", "..")}, []string{"content/link-chain high b"}},
+		"chain to absolute":    {"npm", []entry{link("a", "/etc"), link("b", "a/passwd")}, []string{"content/link-chain high b", "content/link-out high a"}},
+		"hard link to a chain": {"npm", []entry{link("a", "/etc"), {tar.Header{Name: "h", Linkname: "a/passwd", Typeflag: tar.TypeLink}, ""}}, []string{"content/link-chain high h", "content/link-out high a"}},
+		"chain inside":         {"npm", []entry{link("d/e/a", ".."), link("b", "d/e/a/../c")}, nil},
+		"chain of a system":    {"deb", []entry{link("usr/a", "/etc"), link("b", "usr/a/../x")}, []string{"content/link-out info usr/a"}},
+		"circle":               {"npm", []entry{link("a", "b/x"), link("b", "a/x")}, nil},
+		"device name":          {"npm", []entry{file("package/aux.js", "x"), file("package/auxiliary.js", "x")}, []string{"content/reserved-name low package/aux.js"}},
+		"name that ends oddly": {"npm", []entry{file("package/a. ", "x")}, []string{"content/reserved-name low package/a. "}},
+		"name shown backwards": {"npm", []entry{file("package/a\u202egnp.exe", "x")}, []string{"content/deceptive-name high package/a\u202egnp.exe"}},
+		"invisible in a name":  {"npm", []entry{file("package/a\u200b.js", "x")}, []string{"content/deceptive-name high package/a\u200b.js"}},
+		"Persian name":         {"npm", []entry{file("package/می\u200cخواهم.txt", "x")}, nil},
+		"mixed alphabets":      {"npm", []entry{file("package/p\u0430ypal.js", "x")}, []string{"content/lookalike-name medium package/p\u0430ypal.js"}},
+		"full width":           {"npm", []entry{file("package/in\uff44ex.js", "x")}, []string{"content/lookalike-name medium package/in\uff44ex.js"}},
+		"Russian name":         {"npm", []entry{file("package/README-Читайте.md", "x"), file("package/μTorrent.txt", "x")}, nil},
+		"composed differently": {"npm", []entry{file("e\u0301", "x"), file("\u00e9", "x")}, []string{"content/case-conflict low \u00e9"}},
+		"in a test archive":    {"npm", []entry{file("package/test/in.tgz", string(tgz(t, file("../x", "x"))))}, []string{"content/traversal low package/test/in.tgz!x"}},
+		"in an archive":        {"npm", []entry{file("package/in.tgz", string(tgz(t, file("../x", "x"))))}, []string{"content/traversal medium package/in.tgz!x"}},
+		"second data":          {"deb", []entry{file("debian-binary", "2.0\n"), file("control.tar.gz", ""), file("data.tar.gz", ""), file("data.tar.xz", "")}, []string{"content/deb-members high data.tar.xz"}},
+		"data first":           {"deb", []entry{file("debian-binary", "2.0\n"), file("data.tar.gz", ""), file("control.tar.gz", "")}, []string{"content/deb-members high data.tar.gz"}},
+		"parts as they should": {"deb", []entry{file("debian-binary", "2.0\n"), file("control.tar.gz", ""), file("data.tar.gz", ""), file("_gpgorigin", "")}, nil},
 		"world-writable":       {"npm", []entry{mode("package/a", 0o666)}, []string{"content/world-writable medium package/a"}},
 		"twice":                {"npm", []entry{file("a", "1"), file("a", "2")}, []string{"content/duplicate medium a"}},
 		"case":                 {"npm", []entry{file("a", "1"), file("A", "2")}, []string{"content/case-conflict low A"}},
@@ -111,7 +140,7 @@ func TestHazards(t *testing.T) {
 }
 
 func TestScripts(t *testing.T) {
-	manifest := `{"name":"a","scripts":{"postinstall":"node evil.js\nrm -rf /","test":"x","preinstall":"echo ` + strings.Repeat("é", 300) + `"}}`
+	manifest := `{"name":"a","scripts":{"postinstall":"node good.js\nrm -r x","test":"x","preinstall":"echo ` + strings.Repeat("é", 300) + `"}}`
 	control := string(tgz(t, file("./postinst", "#!/bin/sh"), file("./control", "Package: a")))
 	for name, test := range map[string]struct {
 		format  string
@@ -126,7 +155,7 @@ func TestScripts(t *testing.T) {
 		"arch":           {"arch", []entry{file(".INSTALL", "x"), file("usr/.INSTALL", "x")}, []string{"content/install-script info .INSTALL"}},
 		"sdist":          {"sdist", []entry{file("a-1/setup.py", "x"), file("a-1/b/setup.py", "x")}, []string{"content/install-script info a-1/setup.py"}},
 		"crate":          {"crate", []entry{file("a-1/build.rs", "x")}, []string{"content/install-script info a-1/build.rs"}},
-		"deb-like":       {"deb", []entry{file("control.tar.gz", control)}, []string{"content/install-script info control.tar.gz!postinst"}},
+		"deb-like":       {"deb", []entry{file("debian-binary", "2.0\n"), file("control.tar.gz", control)}, []string{"content/install-script info control.tar.gz!postinst"}},
 		"another format": {"wheel", []entry{file("a-1/setup.py", "x")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +238,7 @@ func TestRealFiles(t *testing.T) {
 		"packages/npm/express-4.21.2.tgz":                     {"npm", event.Complete, ""},
 		"packages/arch/ripgrep-13.0.0-4-x86_64.pkg.tar.zst":   {"arch", event.Complete, ""},
 		"packages/deb/openssl_3.0.22-1~deb12u2_amd64.deb":     {"deb", event.Complete, "content/install-script info"},
-		"packages/whl/PyYAML-6.0.tar.gz":                      {"sdist", event.Complete, "content/install-script info"},
+		"packages/whl/PyYAML-6.0.tar.gz":                      {"sdist", event.Complete, "content/stray-executable medium"},
 		"packages/rpm/commons-io-2.11.0-1.noarch.rpm":         {"rpm", event.Complete, ""},
 		"packages/deb/python3-requests_2.28.1+dfsg-1_all.deb": {"deb", event.Complete, "content/install-script info"},
 	} {
@@ -235,7 +264,7 @@ func TestRealFiles(t *testing.T) {
 			t.Errorf("%s: %s %q %q, want %s %q", path, answer.Status, answer.Reason, got, test.status, test.want)
 		}
 		for _, g := range got {
-			if strings.HasPrefix(path, "packages/") && !strings.HasPrefix(g, "content/install-script") && !strings.Contains(g, " info ") {
+			if strings.HasPrefix(path, "packages/") && !strings.Contains(g, " low ") && !strings.Contains(g, " info ") && !strings.HasPrefix(g, "content/stray-executable") {
 				t.Errorf("%s: unexpected %s", path, g)
 			}
 		}
@@ -268,16 +297,44 @@ func FuzzManifests(f *testing.F) {
 	f.Add([]byte(`{"scripts":{"install":"x"},"setup_commands":["a",{"type":"execute"}],"execution":{"command":"b"}}`))
 	f.Add([]byte(`{"scripts":[]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, read := range []func([]byte) ([]string, error){npmScripts, pspfCommands} {
+		for _, read := range []func([]byte) ([]command, error){npmScripts, pspfCommands} {
 			list, err := read(data)
 			if err != nil && len(list) > 0 {
-				t.Errorf("both commands %q and error %v", list, err)
+				t.Errorf("%d commands and error %v", len(list), err)
 			}
 			for _, c := range list {
-				if strings.ContainsAny(c, "\n\x1b") {
-					t.Errorf("command %q holds control characters", c)
+				if q := quoted(c.text); strings.ContainsAny(q, "\n\x1b") || len([]rune(q)) > 10*maxQuoted {
+					t.Errorf("%s is quoted as %s", c.what, q)
 				}
 			}
 		}
 	})
+}
+
+func gzipOf(t testing.TB, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// slowly gives a few bytes at a time.
+type slowly struct {
+	rest []byte
+	step int
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.rest[:min(s.step, len(s.rest))])
+	s.rest = s.rest[n:]
+	return n, nil
 }

@@ -1,44 +1,66 @@
 package content
 
 import (
-	"encoding/json"
-	"errors"
+	"bytes"
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
 	"assize.dev/services/scan/internal/unpack"
 	"assize.dev/shared/archive"
-	"assize.dev/shared/event"
 )
 
-// Code that runs when a package is installed or built is normal and worth
-// knowing: the finding says what runs.
-var (
-	installScript = rule{"content/install-script", event.Info, "runs at installation"}
-	unreadScript  = rule{"content/install-script-unread", event.Low, "may run something at installation"}
-)
+// scripts notes what an item would run, and what that does. It reports whether
+// it has read the content.
+func (f *findings) scripts(item unpack.Item, content io.Reader) (bool, error) {
+	e := item.Entry
+	if e.Format == archive.PSPF && e.Path == archive.PSPFMetadata {
+		return true, f.manifest(item.Location, content, pspfCommands)
+	}
+	if !f.unpacked(len(e.Parents)) {
+		return false, nil
+	}
+	if f.readsPackageJSON() && installed(e.Path) {
+		return true, f.manifest(item.Location, content, npmScripts)
+	}
+	if what := runsAsFile(f.format, e); what != "" {
+		s, err := readScript(item.Location, content)
+		if err != nil {
+			return true, err
+		}
+		if isProgram(archive.Sniff(s.text[:min(len(s.text), headLen)])) {
+			f.add(&unreadScript, item.Location, what+", and is a machine program, which is not judged")
+			return true, nil
+		}
+		f.add(&installScript, item.Location, what+functionsOf(f.format, s.text))
+		f.judgeScript(s, path.Base(e.Path))
+		if isSource(e.Path) {
+			return true, f.source(item.Location, bytes.NewReader(s.text))
+		}
+		return true, nil
+	}
+	if read := readsSettings(f.format, e); read != nil {
+		s, err := readScript(item.Location, content)
+		if err != nil {
+			return true, err
+		}
+		read(f, s)
+		return true, nil
+	}
+	return false, nil
+}
 
-// maxManifest bounds a package.json or PSPF metadata that is read.
-const maxManifest = 10 << 20
-
-// scripts notes what an item would run.
-func (f *findings) scripts(item unpack.Item, content io.Reader) error {
-	if content == nil || item.Entry == nil {
-		return nil
+// readsPackageJSON says that npm may install the package. Others hold
+// package.json for reasons of their own.
+func (f *findings) readsPackageJSON() bool {
+	switch f.format {
+	case formatNPM, formatTar, formatZip:
+		return true
 	}
-	if item.Entry.Format == archive.PSPF && item.Entry.Path == archive.PSPFMetadata {
-		return f.manifest(item.Location, content, pspfCommands)
-	}
-	if installed(item.Entry.Path) {
-		return f.manifest(item.Location, content, npmScripts)
-	}
-	if what := runsAsFile(f.format, item.Entry); what != "" {
-		f.add(installScript, item.Location, what)
-	}
-	return nil
+	return false
 }
 
 // installed tells the package.json of a package, or of one bundled with it,
@@ -53,132 +75,207 @@ func installed(entry string) bool {
 
 // runsAsFile tells the files that a kind of package runs as they are.
 func runsAsFile(format string, e *archive.Entry) string {
-	base := path.Base(e.Path)
+	dir, base := path.Split(e.Path)
 	depth := strings.Count(e.Path, "/")
 	inControl := slices.ContainsFunc(e.Parents, func(p string) bool { return strings.HasPrefix(p, "control.tar") })
 	switch format {
-	case "deb":
-		if inControl && slices.Contains([]string{"preinst", "postinst", "prerm", "postrm", "config"}, base) {
+	case formatDeb:
+		switch {
+		case inControl && slices.Contains([]string{"preinst", "postinst", "prerm", "postrm", "config"}, base):
 			return "the maintainer script " + base + " runs as root when the package is installed or removed"
+		case inControl && base == "triggers":
+			return "triggers make dpkg run maintainer scripts when other packages change"
 		}
-	case "arch":
-		if e.Path == ".INSTALL" {
+	case formatArch:
+		switch {
+		case e.Path == ".INSTALL":
 			return "functions of .INSTALL run as root when the package is installed, upgraded or removed"
+		case dir == "usr/share/libalpm/hooks/" && path.Ext(base) == ".hook":
+			return "the hook " + base + " runs as root when this or another package changes"
 		}
-	case "apk":
+	case formatAPK:
 		if depth == 0 && slices.Contains([]string{".pre-install", ".post-install", ".pre-upgrade", ".post-upgrade", ".pre-deinstall", ".post-deinstall", ".trigger"}, base) {
 			return base + " runs as root when the package is installed, upgraded or removed"
 		}
-	case "sdist":
+	case formatSdist:
 		if base == "setup.py" && depth == 1 {
 			return "setup.py runs when the package is built or installed"
 		}
-	case "npm":
+	case formatNPM:
 		if base == "binding.gyp" && depth == 1 {
 			return "binding.gyp makes npm run node-gyp rebuild, unless an install script replaces it"
 		}
-	case "gem":
-		if base == "extconf.rb" && strings.HasPrefix(e.Path, "ext/") {
-			return "extconf.rb runs when the gem is installed"
+	case formatGem:
+		switch {
+		case (base == "extconf.rb" || base == "Rakefile" || base == "mkrf_conf.rb") && strings.HasPrefix(e.Path, "ext/"):
+			return base + " runs when the gem is installed"
+		case e.Path == "lib/rubygems_plugin.rb":
+			return "rubygems_plugin.rb runs whenever the gem command does"
 		}
-	case "crate":
+	case formatCrate:
 		if base == "build.rs" && depth == 1 {
 			return "build.rs runs when the crate is built"
 		}
-	case "nupkg", "nuget":
-		if strings.HasPrefix(e.Path, "tools/") && slices.Contains([]string{"init.ps1", "install.ps1", "uninstall.ps1"}, strings.ToLower(base)) {
+	case formatNupkg:
+		lower := strings.ToLower(base)
+		switch {
+		case strings.HasPrefix(e.Path, "tools/") && slices.Contains([]string{"init.ps1", "install.ps1", "uninstall.ps1"}, lower):
 			return base + " runs in the development environment that adds the package"
+		case (strings.HasPrefix(strings.ToLower(dir), "build") || strings.HasPrefix(strings.ToLower(dir), "tools/")) && (path.Ext(lower) == ".targets" || path.Ext(lower) == ".props"):
+			return base + " becomes part of the build of projects that use the package"
+		}
+	case formatWheel:
+		if depth == 0 && (base == "sitecustomize.py" || base == "usercustomize.py") {
+			return base + " runs at every start of Python"
 		}
 	}
 	return ""
 }
 
-// manifest reads a JSON document and notes the commands in it. One that
-// cannot be read may run anything.
-func (f *findings) manifest(location string, content io.Reader, commands func([]byte) ([]string, error)) error {
-	data, err := io.ReadAll(io.LimitReader(content, maxManifest+1))
-	if err != nil {
-		return err
+var installFunction = regexp.MustCompile(`(?m)^\s*(?:function\s+)?((?:pre|post)_(?:install|upgrade|remove))\s*(?:\(\)|\{)`)
+
+// functionsOf lists those that pacman calls.
+func functionsOf(format string, text []byte) string {
+	if format != formatArch {
+		return ""
 	}
-	var list []string
-	if len(data) > maxManifest {
-		err = fmt.Errorf("more than %d bytes", maxManifest)
-	} else {
-		list, err = commands(data)
+	var names []string
+	for _, m := range installFunction.FindAllSubmatch(text, 20) {
+		names = append(names, string(m[1]))
 	}
-	if err != nil {
-		f.add(unreadScript, location, unreadScript.means+": "+err.Error())
-		return nil
+	if len(names) == 0 {
+		return ""
 	}
-	for _, c := range list {
-		f.add(installScript, location, c+" "+installScript.means)
+	return ": " + strings.Join(names, ", ")
+}
+
+// readsSettings tells the files that name what else runs.
+func readsSettings(format string, e *archive.Entry) func(*findings, script) {
+	base := path.Base(e.Path)
+	depth := strings.Count(e.Path, "/")
+	switch {
+	case format == formatSdist && base == "pyproject.toml" && depth == 1:
+		return (*findings).pyproject
+	case format == formatCrate && base == "Cargo.toml" && depth == 1:
+		return (*findings).cargoManifest
+	case format == formatWheel && path.Ext(base) == ".pth" && (depth == 0 || strings.Contains(e.Path, ".data/purelib/") || strings.Contains(e.Path, ".data/platlib/") || strings.Contains(e.Path, ".data/data/")):
+		return (*findings).pathFile
+	case format == formatWheel && base == "WHEEL" && depth == 1:
+		return (*findings).wheel
 	}
 	return nil
 }
 
-// npmScripts lists the scripts that npm runs on installing, in its order
-// (npm documentation, "scripts", "npm install").
-func npmScripts(data []byte) ([]string, error) {
-	var manifest struct {
-		Scripts map[string]json.RawMessage `json:"scripts"`
+// Of the TOML only these lines matter, and they are never written otherwise
+// by the tools that make such packages.
+var (
+	buildBackend = regexp.MustCompile(`(?m)^\s*build-backend\s*=\s*["']([\w.]+)(?::[\w.]+)?["']`)
+	backendPath  = regexp.MustCompile(`(?m)^\s*backend-path\s*=\s*\[\s*["']([^"'\n]*)["']`)
+	cargoBuild   = regexp.MustCompile(`(?m)^\s*build\s*=\s*"([^"\n]+)"`)
+	procMacro    = regexp.MustCompile(`(?m)^\s*proc[-_]macro\s*=\s*true`)
+)
+
+// pyproject notes the build backend, and looks into one that the package
+// itself brings along (PEP 517).
+func (f *findings) pyproject(s script) {
+	name := buildBackend.FindSubmatch(s.text)
+	if name == nil {
+		return
 	}
-	if err := json.Unmarshal(trimBOM(data), &manifest); err != nil {
-		var kind *json.UnmarshalTypeError
-		if errors.As(err, &kind) && kind.Field == "scripts" || json.Valid(trimBOM(data)) {
-			return nil, nil // npm ignores scripts that are no object
-		}
-		return nil, errors.New("package.json is not JSON")
+	f.add(&installScript, s.location, fmt.Sprintf("the build backend %.100q runs when the package is built or installed", name[1]))
+	if in := backendPath.FindSubmatch(s.text); in != nil {
+		module := path.Join(path.Dir(s.location), string(in[1]), strings.ReplaceAll(string(name[1]), ".", "/"))
+		f.follow("the package's own build backend", module+".py", module+"/__init__.py")
 	}
-	var out []string
-	for _, name := range []string{"preinstall", "install", "postinstall"} {
-		var command string
-		if json.Unmarshal(manifest.Scripts[name], &command) == nil && command != "" {
-			out = append(out, fmt.Sprintf("%s script %s", name, quoted(command)))
-		}
-	}
-	return out, nil
 }
 
-// pspfCommands lists what a PSPF package runs to set itself up and to start.
-func pspfCommands(data []byte) ([]string, error) {
-	var metadata struct {
-		Setup     []json.RawMessage `json:"setup_commands"`
-		Execution struct {
-			Command string `json:"command"`
-		} `json:"execution"`
+// cargoManifest notes a build script under another name than build.rs, and
+// macros, which the compiler runs.
+func (f *findings) cargoManifest(s script) {
+	if procMacro.Match(s.text) {
+		f.add(&installScript, s.location, "the crate's macros run when a crate that uses them is built")
 	}
-	if err := json.Unmarshal(data, &metadata); err != nil {
-		return nil, errors.New("the metadata is not JSON of the known form")
+	if name := cargoBuild.FindSubmatch(s.text); name != nil && path.Clean(string(name[1])) != "build.rs" {
+		at := path.Join(path.Dir(s.location), string(name[1]))
+		f.add(&installScript, s.location, fmt.Sprintf("%.100q runs when the crate is built", name[1]))
+		f.follow("the build script", at)
 	}
-	var out []string
-	for _, raw := range metadata.Setup {
-		var command string
-		if json.Unmarshal(raw, &command) != nil {
-			command = string(raw)
-		}
-		out = append(out, "setup command "+quoted(command))
-	}
-	if c := metadata.Execution.Command; c != "" {
-		out = append(out, "command "+quoted(c))
-	}
-	return out, nil
 }
 
-func trimBOM(data []byte) []byte {
-	if s := string(data[:min(3, len(data))]); s == "\xEF\xBB\xBF" {
-		return data[3:]
-	}
-	return data
-}
+// usualStart are lines of path files that well-known tools write: packages of
+// a namespace, setuptools' own.
+var usualStart = regexp.MustCompile(`^import sys, ?types, ?os; ?(?:has_mfs = |p ?= ?os\.path\.join\(sys\._getframe\(1\)\.f_locals\['sitedir'\])` +
+	`|^import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os\.environ\.get\(var, '(?:local|stdlib)'\) == 'local'; enabled and __import__\('_distutils_hack'\)(?:\.add_shim\(\))?;?\s*$`)
 
-// quoted shows foreign text on one line, at most 200 runes of it.
-func quoted(s string) string {
+// pathFile notes the lines of a path file that Python runs at each start:
+// those that begin with import (Python documentation, module site).
+func (f *findings) pathFile(s script) {
+	usual := true
 	n := 0
-	for i := range s {
-		if n++; n > 200 {
-			s = s[:i] + "…"
-			break
+	for line := range strings.Lines(string(s.text)) {
+		if strings.HasPrefix(line, "import ") || strings.HasPrefix(line, "import\t") {
+			n++
+			usual = usual && usualStart.MatchString(line) && len(line) < 1000
 		}
 	}
-	return fmt.Sprintf("%q", s)
+	switch {
+	case n == 0:
+		return
+	case usual:
+		f.add(&installScript, s.location, fmt.Sprintf("%d line(s) of the path file run at every start of Python, all of them such as setuptools writes", n))
+		return
+	}
+	f.add(&startupCode, s.location, fmt.Sprintf("%d line(s) of the path file: %s", n, startupCode.means))
+	f.judgeScript(s, path.Base(s.location))
+}
+
+// wheel notes whether the wheel says that it fits every platform.
+func (f *findings) wheel(s script) {
+	for line := range strings.Lines(string(s.text)) {
+		if tag, ok := strings.CutPrefix(strings.TrimSpace(line), "Tag:"); ok {
+			f.anyPlatform = strings.HasSuffix(strings.TrimSpace(tag), "-any")
+			if !f.anyPlatform {
+				return
+			}
+		}
+	}
+}
+
+// rpmScripts notes the scriptlets in the header of an RPM package.
+func (f *findings) rpmScripts(location string, r io.Reader) {
+	all, err := archive.ReadRPMScripts(r)
+	if err != nil {
+		f.add(&unreadScript, location, unreadScript.means+": "+err.Error())
+		return
+	}
+	for _, s := range all {
+		what := fmt.Sprintf("the %s script", s.When)
+		message := what + " runs as root"
+		if s.Interpreter != "" {
+			message += " in " + quoted(s.Interpreter)
+		}
+		f.add(&installScript, location, message)
+		f.judgeScript(script{location: location, text: []byte(s.Body)[:min(len(s.Body), maxScript)], cut: len(s.Body) > maxScript}, what)
+	}
+}
+
+// maxFollowed is how many files are looked into because something names them.
+const maxFollowed = 100
+
+// follow remembers to look into the first of the places that is a file of the
+// package.
+func (f *findings) follow(what string, places ...string) {
+	for _, at := range places {
+		if strings.HasPrefix(at, "../") || f.followed[at] != "" {
+			continue
+		}
+		if len(f.followed) == maxFollowed {
+			f.unseen(fmt.Sprintf("only %d of the files that scripts run were examined", maxFollowed))
+			return
+		}
+		if f.followed == nil {
+			f.followed = map[string]string{}
+		}
+		f.followed[at] = what
+	}
 }

@@ -3,7 +3,6 @@ package secrets
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 
 	"assize.dev/services/scan/internal/unpack"
@@ -19,7 +18,7 @@ type Analyser struct {
 }
 
 // NewAnalyser makes an analyser whose fingerprints are made with key.
-func NewAnalyser(key []byte) *Analyser { return &Analyser{engine: New(key)} }
+func NewAnalyser(key []byte) *Analyser { return &Analyser{engine: New(key, nil)} }
 
 var _ evidence.Analyser = (*Analyser)(nil)
 
@@ -27,7 +26,7 @@ var _ evidence.Analyser = (*Analyser)(nil)
 func (*Analyser) Kind() event.Kind { return event.KindSecrets }
 
 // Version implements evidence.Analyser.
-func (*Analyser) Version() string { return "1.0.0" }
+func (*Analyser) Version() string { return "2.0.0" }
 
 // Analyse implements evidence.Analyser.
 func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.Answer, error) {
@@ -45,24 +44,12 @@ const maxFindings = 10_000
 func (a *Analyser) examine(ctx context.Context, artifact unpack.Artifact) (*evidence.Answer, error) {
 	answer := &evidence.Answer{Status: event.Complete, Basis: map[string]string{"rules": RulesDigest()}}
 	omitted := 0
-	result, err := unpack.Walk(ctx, artifact, a.limits, func(ctx context.Context, item unpack.Item, content io.Reader) error {
-		if content == nil {
-			return nil
+	result, err := a.engine.Examine(ctx, artifact, a.limits, func(location string, m Match) {
+		if len(answer.Findings) == maxFindings {
+			omitted++
+			return
 		}
-		format, content, err := unpack.Sniffed(content)
-		if err != nil {
-			return err
-		}
-		if item.Entry != nil && unpack.Opens(format) {
-			return nil // its entries come one by one
-		}
-		return a.engine.Scan(ctx, content, func(m Match) {
-			if len(answer.Findings) == maxFindings {
-				omitted++
-				return
-			}
-			answer.Findings = append(answer.Findings, m.finding(item.Location))
-		})
+		answer.Findings = append(answer.Findings, m.finding(location))
 	})
 	if err != nil {
 		return nil, err
@@ -85,33 +72,11 @@ func (m Match) finding(location string) event.Finding {
 		Location: location, Line: m.Line,
 		Message: fmt.Sprintf("%s %s at byte %d, fingerprint %s", m.Title, m.Redacted, m.Offset, m.Fingerprint),
 	}
+	if m.Encoding != "" {
+		f.Message += ", written in " + m.Encoding
+	}
 	if inTests(location) {
-		f.Severity = milder(f.Severity)
 		f.Message += ", among tests or examples"
 	}
 	return f
-}
-
-// inTests tells paths where made-up credentials are at home. They are looked
-// at like any other, and rated one step lower.
-func inTests(location string) bool {
-	for dir := range strings.FieldsFuncSeq(strings.ToLower(location), func(r rune) bool { return r == '/' || r == '!' }) {
-		switch dir {
-		case "test", "tests", "testdata", "__tests__", "fixtures", "spec", "examples", "example", "docs", "doc":
-			return true
-		}
-	}
-	return false
-}
-
-func milder(s event.Severity) event.Severity {
-	switch s {
-	case event.Critical:
-		return event.High
-	case event.High:
-		return event.Medium
-	case event.Medium:
-		return event.Low
-	}
-	return s
 }

@@ -23,7 +23,10 @@ var endsBare = func() (t [256]bool) {
 }()
 
 // assigned reads the value given to the name that ends at text[end].
-func assigned(text []byte, end int) (assignment, bool) {
+func assigned(text []byte, end int) (assignment, bool) { return assignedUpTo(text, end, maxValue) }
+
+// assignedUpTo is the same for values of at most most bytes.
+func assignedUpTo(text []byte, end, most int) (assignment, bool) {
 	var a assignment
 	i := skip(text, end, `"'\])`+"`", 4)
 	closed := i > end
@@ -58,7 +61,7 @@ func assigned(text []byte, end int) (assignment, bool) {
 		return a, false
 	}
 	a.start = i
-	for a.end = i; a.end < len(text) && a.end-i <= maxValue; a.end++ {
+	for a.end = i; a.end < len(text) && a.end-i <= most; a.end++ {
 		c := text[a.end]
 		if a.quoted && (c == quote || escaped && c == '\\') {
 			return a, true

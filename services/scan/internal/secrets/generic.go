@@ -2,92 +2,147 @@ package secrets
 
 import (
 	"strings"
+
+	"assize.dev/shared/event"
 )
 
-// awsSecret is 40 characters of base64 given to a name that says what it is.
-func awsSecret(text []byte, _, end int) (finding, bool) {
-	a, ok := assigned(text, end)
-	if !ok || a.end-a.start != 40 {
-		return finding{}, false
-	}
-	v := text[a.start:a.end]
-	s := string(v)
-	if strings.Trim(s, alnum+"/+=") != "" || placeholderToken(v) || entropy(v) < 3.5 ||
-		!strings.ContainsAny(s, upper) || !strings.ContainsAny(s, lower) || !strings.ContainsAny(s, digits) {
-		return finding{}, false
-	}
-	return finding{start: a.start, end: a.end}, true
+// generics are credentials known only by the name they are given to.
+var generics = []*rule{
+	{id: "generic_secret", title: "secret", severity: event.Medium, confidence: byGeneric, rank: byKeyword, fold: true,
+		anchors: []string{"key", "token", "secret"}, verify: namedValue},
+	{id: "generic_password", title: "password", severity: event.Medium, confidence: byGeneric, rank: byPassword, fold: true,
+		anchors: []string{"password", "passwd", "pwd", "passphrase", "pass", "passwort"}, verify: genericPassword},
 }
 
-// herokuKey is a UUID given to a name with "heroku" and "key" or "token".
-func herokuKey(text []byte, _, end int) (finding, bool) {
-	stop := skip(text, end, alnum+"_-.", 32)
-	name := strings.ToLower(string(text[end:stop]))
-	if !strings.HasSuffix(name, "key") && !strings.HasSuffix(name, "token") {
-		return finding{}, false
-	}
-	a, ok := assigned(text, stop)
-	if !ok || !isUUID(string(text[a.start:a.end])) || placeholderToken(text[a.start:a.end]) {
-		return finding{}, false
-	}
-	return finding{start: a.start, end: a.end}, true
-}
+var (
+	apiKeyRule     = &rule{id: "generic_api_key", title: "API key", severity: event.Medium, confidence: byGeneric, rank: byKeyword}
+	awsSecretRule  = &rule{id: "aws_secret_key", title: "AWS secret access key", severity: event.Critical, confidence: byEntropy, rank: byName}
+	awsSessionRule = &rule{id: "aws_session_token", title: "AWS session token", severity: event.High, confidence: byStructure, rank: byName}
+)
 
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
+// namedValue is a value given to a name with "key", "token" or "secret" at
+// its end. The rest of the name says of what kind it is.
+func namedValue(text []byte, at, end int) (finding, bool) {
+	a, ok := assignedUpTo(text, nameEnd(text, end, "_key_base", "_value", "_string", "s", "value"), 4096)
+	if !ok || a.end-a.start < 16 {
+		return finding{}, false
 	}
-	for i := range len(s) {
-		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (s[i] == '-') || !dash && !isHex(s[i]) {
-			return false
+	f := finding{start: a.start, end: a.end}
+	value := text[a.start:a.end]
+	v, name := string(value), identifier(text, end)
+	switch {
+	case owned(v) || placeholderToken(value):
+		return finding{}, false
+	case strings.Contains(name, "secret") && (strings.Contains(name, "access") || strings.Contains(name, "aws")) && isAWSSecret(value):
+		f.rule = awsSecretRule
+		return f, true
+	case (strings.Contains(name, "session") || strings.Contains(name, "security")) && strings.HasSuffix(name, "token") && isAWSSession(value):
+		f.rule = awsSessionRule
+		return f, true
+	case len(v) > maxValue || entropy(value) < 2.5:
+		return finding{}, false
+	}
+	if f.rule = byProvider(name, v); f.rule != nil {
+		return f, !isDerived(name)
+	}
+	if placeholderValue(v) {
+		return finding{}, false
+	}
+	for _, n := range apiKeyNames {
+		if strings.HasSuffix(name, n) {
+			f.rule = apiKeyRule
+			return f, len(v) >= 20 && keyLike(v)
 		}
 	}
-	return true
+	return f, isSecretName(name) && genericSecret(v, a.quoted)
 }
 
-// genericKey is 20 or more letters, digits, "_" and "-" given to a name like
-// "api_key".
-func genericKey(text []byte, _, end int) (finding, bool) {
-	a, ok := assigned(text, end)
-	if !ok || a.end-a.start < 20 {
-		return finding{}, false
+var apiKeyNames = []string{"api_key", "apikey", "api-key", "api.key"}
+
+// isSecretName leaves out the many keys and tokens that are none.
+func isSecretName(name string) bool {
+	if isDerived(name) {
+		return false
 	}
-	v := string(text[a.start:a.end])
-	if strings.Trim(v, alnum+"_-") != "" || owned(v) || placeholderValue(v) || entropy([]byte(v)) < 3 {
-		return finding{}, false
+	if !strings.HasSuffix(name, "key") {
+		return true
 	}
-	if count(v, digits) < 2 || count(v, upper+lower) < 2 {
-		return finding{}, false // an identifier, or a number
+	stem := strings.TrimRight(strings.TrimSuffix(name, "key"), "_-. ")
+	for _, w := range []string{"access", "auth", "app", "application", "secret", "encryption", "signing", "master", "private", "account", "service", "subscription", "storage", "license", "client", "deploy", "shared", "session", "hmac", "admin", "root", "crypto"} {
+		if strings.HasSuffix(stem, w) {
+			return true
+		}
 	}
-	return finding{start: a.start, end: a.end}, true
+	return false
+}
+
+// keyLike tells what a machine made: of the alphabets of keys, with digits
+// and letters, and without the order of words.
+func keyLike(v string) bool {
+	v = strings.TrimRight(v, "=")
+	if strings.Trim(v, alnum+"_-+/.") != "" || entropy([]byte(v)) < 3 || strings.Count(v, ".") > 2 {
+		return false
+	}
+	digit, letter := count(v, digits), count(v, upper+lower)
+	if letter < 2 || digit == 0 && (len(v) < 24 || count(v, upper) < 3 || count(v, lower) < 3) {
+		return false // an identifier, or a number
+	}
+	return drawn(v)
+}
+
+// derived are words in names of what is made from secrets, or tells where
+// they are, but is none.
+var derived = strings.Fields(`hash digest regex pattern label placeholder salt sha1 sha256 md5 checksum public csrf xsrf commit cursor
+	pagetoken page_token nextpage next_page continuation etag nonce bcrypt scrypt encrypted`)
+
+func isDerived(name string) bool {
+	for _, d := range derived {
+		if strings.Contains(name, d) {
+			return true
+		}
+	}
+	return false
+}
+
+// genericSecret tells 16 or more characters that look made by a machine.
+func genericSecret(v string, quoted bool) bool {
+	if isUUID(v) || !quoted && looksLikeCode(v) {
+		return false
+	}
+	return keyLike(v) || quoted && len(v) >= 20 && looksChosen(v) && entropy([]byte(v)) >= 3.5 && drawn(v)
+}
+
+// nameEnd steps over one of the endings a name may have, the longest first.
+func nameEnd(text []byte, end int, endings ...string) int {
+	for _, e := range endings {
+		if n := end + len(e); n <= len(text) && strings.EqualFold(string(text[end:n]), e) {
+			return n
+		}
+	}
+	return end
 }
 
 // genericPassword is 8 or more characters given to a name like "password"
 // that look chosen to be hard to guess: what does not is more often a label,
 // a variable, or a field's name.
 func genericPassword(text []byte, at, end int) (finding, bool) {
-	if end-at == len("pwd") && at > 0 && isWord(text[at-1]) && text[at-1] != '_' && (text[at] != 'P' || text[at-1] < 'a') {
-		return finding{}, false // "pwd" inside another word
+	if short := end-at <= len("pass"); short && at > 0 && isWord(text[at-1]) && text[at-1] != '_' && (text[at] != 'P' || text[at-1] < 'a') {
+		return finding{}, false // inside another word
 	}
 	a, ok := assigned(text, end)
 	if !ok || a.end-a.start < 8 || a.end-a.start > 128 {
 		return finding{}, false
 	}
 	v := string(text[a.start:a.end])
-	if owned(v) || placeholderValue(v) || !looksChosen(v) || !a.quoted && looksLikeCode(v) {
+	if owned(v) || placeholderValue(v) || !looksChosen(v) || !a.quoted && looksLikeCode(v) || isDerived(identifier(text, at)) {
 		return finding{}, false
-	}
-	name := identifier(text, at)
-	for _, derived := range []string{"hash", "crypt", "digest", "regex", "pattern", "label", "placeholder", "salt"} {
-		if strings.Contains(name, derived) {
-			return finding{}, false
-		}
 	}
 	return finding{start: a.start, end: a.end}, true
 }
 
 // looksChosen wants two kinds of characters, one of them digits or symbols,
-// and refuses hashes, addresses and anything not plain ASCII.
+// or letters no word has, and refuses hashes, addresses and anything not
+// plain ASCII.
 func looksChosen(v string) bool {
 	if isUUID(v) || strings.Contains(v, "://") || strings.HasPrefix(v, "/") || strings.HasPrefix(v, "./") || strings.HasPrefix(v, "~/") {
 		return false
@@ -106,7 +161,10 @@ func looksChosen(v string) bool {
 	}
 	digit, letter := count(v, digits), count(v, upper+lower)
 	symbol := len(v) - digit - letter - count(v, "_-.:/[]")
-	if digit == 0 && symbol == 0 || letter == 0 && symbol == 0 {
+	if digit == 0 && symbol == 0 {
+		return letter == len(v) && letter >= 10 && drawn(v) && (count(v, upper) >= 2 && count(v, lower) >= 2 || letter >= 14)
+	}
+	if letter == 0 && symbol == 0 {
 		return false
 	}
 	return letter > 0 && entropy([]byte(v)) >= 2.5
@@ -123,7 +181,7 @@ func looksLikeCode(v string) bool {
 	}
 	// Digits at the end only, or letters and a final punctuation, is how
 	// names of variables look.
-	return strings.Trim(strings.TrimRight(v, digits+"?!:"), upper+lower+"_") == "" && count(v, digits) <= 1
+	return strings.Trim(strings.TrimRight(v, digits+"?!:"), upper+lower+"_") == "" && count(v, digits) <= 1 && !drawn(v)
 }
 
 // owned reports whether a value is of a kind with a rule of its own. Where
@@ -137,10 +195,18 @@ func owned(v string) bool {
 	return false
 }
 
+// ownedPrefixes start values that belong to a rule of their own: where that
+// rule did not confirm them, by a failed checksum say, no generic rule may.
+var ownedPrefixes = []string{
+	"AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "-----BEGIN", "sk_live_", "rk_live_",
+	"sk_test_", "rk_test_", "pk_live_", "pk_test_", "xoxb-", "xoxa-", "xoxp-", "xoxr-", "xoxs-", "https://hooks.slack.com/", "AIza", "npm_",
+	"pypi-", "SG.", "dckr_pat_", "dop_v1_", "doo_v1_", "dor_v1_", "eyJ", "$2a$", "$2b$", "$2y$", "$argon2", "sha1-", "sha256-", "sha384-", "sha512-", "sha256:", "h1:",
+}
+
 func count(s, set string) int {
 	n := 0
-	for _, c := range []byte(s) {
-		if strings.IndexByte(set, c) >= 0 {
+	for i := range len(s) {
+		if strings.IndexByte(set, s[i]) >= 0 {
 			n++
 		}
 	}

@@ -17,15 +17,15 @@ const maxPEM = 16 << 10
 // a header alone is something people write about. Escaped line ends and
 // quotes, as in JSON or code, are taken for line ends.
 func privateKey(text []byte, at, end int) (finding, bool) {
-	label, _, ok := bytes.Cut(text[end:min(len(text), end+48)], []byte("-----"))
+	label, _, ok := bytes.Cut(text[end:min(len(text), end+48)], []byte("----"))
 	if !ok {
 		return finding{}, false
 	}
-	kind := string(label)
+	kind := strings.TrimRight(string(label), " ")
 	if !strings.HasSuffix(kind, "PRIVATE KEY") && kind != "PGP PRIVATE KEY BLOCK" {
 		return finding{}, false
 	}
-	start := end + len(label) + len("-----")
+	start := skip(text, end+len(label), "-", len("-----"))
 	body, stop, encrypted := armoured(text, start)
 	if len(body) < 64 || entropy(body[:64]) < 2.5 {
 		return finding{}, false
@@ -46,12 +46,14 @@ func privateKey(text []byte, at, end int) (finding, bool) {
 	case kind == "OPENSSH PRIVATE KEY":
 		cipher, ok := opensshCipher(raw)
 		if !ok {
-			return finding{}, false
-		}
-		if cipher != "none" {
+			f.confidence = byEntropy
+		} else if cipher != "none" {
 			f.severity = event.Medium
 		}
 	case raw[0] != 0x30: // DER SEQUENCE
+		f.confidence = byEntropy // damaged, or disguised
+	}
+	if f.confidence == byEntropy && (len(body) < 100 || entropy(body) < 4.5 || placeholderToken(body)) {
 		return finding{}, false
 	}
 	return f, true
@@ -113,4 +115,84 @@ func opensshCipher(raw []byte) (string, bool) {
 		return "", false
 	}
 	return string(rest[4 : 4+n]), true
+}
+
+// puttyKey is a key file of PuTTY, versions 2 and 3.
+func puttyKey(text []byte, at, end int) (finding, bool) {
+	file := text[at:min(len(text), at+8<<10)]
+	head, lines, ok := bytes.Cut(file, []byte("Private-Lines: "))
+	if !ok {
+		return finding{}, false
+	}
+	_, body, ok := bytes.Cut(lines, newline)
+	if !ok || len(body) < 16 || sextet[body[0]] < 0 {
+		return finding{}, false
+	}
+	stop := bytes.Index(body, []byte("Private-MAC"))
+	if stop < 0 {
+		stop = min(len(body), 64)
+	}
+	f := finding{start: at, end: at + len(file) - len(body) + stop}
+	if !bytes.Contains(head, []byte("Encryption: none")) {
+		f.severity = event.Medium
+	}
+	return f, true
+}
+
+// derAnchors are what stands between the length of a PKCS #8 key (RFC 5958)
+// and the key: version 0 and the algorithm, RSA, elliptic curve or Ed25519.
+var derAnchors = []string{
+	"\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x04\x82",
+	"\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08",
+	"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20",
+}
+
+// derKey is a private key as binary data.
+func derKey(text []byte, at, end int) (finding, bool) {
+	const least = 32 // bytes of any key
+	stop := min(len(text), end+4<<10)
+	if text[at] == 0x30 { // Ed25519 has one length
+		stop = min(stop, end+least)
+	} else if at >= 4 && text[at-4] == 0x30 && text[at-3] == 0x82 {
+		at -= 4
+		stop = min(stop, at+4+int(text[at+2])<<8+int(text[at+3]))
+	} else if at >= 3 && text[at-3] == 0x30 && text[at-2] == 0x81 {
+		at -= 3
+		stop = min(stop, at+3+int(text[at+2]))
+	} else {
+		return finding{}, false
+	}
+	if stop-end < least || entropy(text[end:stop]) < 4 {
+		return finding{}, false
+	}
+	return finding{start: at, end: stop}, true
+}
+
+// webKey is a JSON Web Key (RFC 7517) with its private part, "d", or "k" of
+// a symmetric one.
+func webKey(text []byte, at, end int) (finding, bool) {
+	const near = 1000
+	from := max(0, at-near)
+	if open := bytes.LastIndexByte(text[from:at], '{'); open >= 0 {
+		from += open
+	}
+	object := text[from:min(len(text), at+4*near)]
+	if stop := bytes.IndexByte(object[at-from:], '}'); stop >= 0 {
+		object = object[:at-from+stop]
+	}
+	for _, member := range []string{`"d"`, `"k"`, `\"d\"`, `\"k\"`} {
+		i := bytes.Index(object, []byte(member))
+		if i < 0 {
+			continue
+		}
+		a, ok := assignedUpTo(text, from+i+len(member)/2+1, 2000)
+		if !ok || a.end-a.start < 22 {
+			continue
+		}
+		v := text[a.start:a.end]
+		if strings.Trim(string(v), base64URL) == "" && entropy(v) >= 4 && !placeholderToken(v) {
+			return finding{start: a.start, end: a.end}, true
+		}
+	}
+	return finding{}, false
 }

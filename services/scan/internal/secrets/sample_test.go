@@ -124,5 +124,50 @@ func (s samples) all() [][3]string {
 	add("generic_api_key", "api_key = ", s.apiKey())
 	add("generic_api_key", "X-Api-Key: ", s.apiKey())
 	add("generic_password", "DB_PASSWORD=", s.password())
+	for _, p := range providerTable {
+		add(p.id, "", s.provided(p))
+	}
+	for _, r := range nameRules {
+		for _, f := range r.values {
+			add(r.id, strings.ToUpper(r.words[0])+"_API_KEY=", s.formed(f))
+		}
+	}
+	add("aws_session_token", "AWS_SESSION_TOKEN=", s.run(alnum+"/+", 299)+"=")
+	add("age_key", "", "AGE-SECRET-KEY-1"+s.run("QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", 58))
+	add("telegram_token", "", s.run("123456789", 10)+":AA"+s.run(base64URL, 32)+"x")
+	add("discord_token", "", base64.RawStdEncoding.EncodeToString([]byte(s.run("123456789", 18)))+"."+s.run(alnum, 6)+"."+s.run(alnum, 38))
+	add("openai_key", "", "sk-"+s.run(alnum, 20)+"T3Blbk"+"FJ"+s.run(alnum, 20))
+	add("terraform_token", "", s.run(alnum, 14)+".atlasv1."+s.run(alnum, 67))
+	add("mailchimp_key", "", s.run(lowerHex, 32)+"-us12")
+	add("azure_client_secret", "", s.run(alnum, 3)+"8Q~"+s.run(alnum, 34))
+	add("azure_devops_token", "", s.run(alnum, 76)+"AZ"+"DO"+s.run(alnum, 4))
+	add("azure_key", "https://x.blob.core.windows.net/c?sv=2022-11-02&se=2030&sig=", s.run(alnum, 43)+"%3D")
+	add("azure_key", "AccountKey=", s.run(alnum+"+/", 86)+"==")
+	add("password_hash", "", "$2b$12$"+s.run(alnum, 53))
+	add("password_hash", "", "$6$"+s.run(alnum, 12)+"$"+s.run(alnum, 86))
+	add("password_hash", "", "$argon2id$v=19$m=65536,t=3,p=4$"+s.run(alnum, 22)+"$"+s.run(alnum, 43))
+	add("password_hash", "", "pbkdf2_sha256$260000$"+s.run(alnum, 22)+"$"+s.run(alnum, 43)+"=")
+	add("database_credentials", "postgres://app:", s.password()+"@db.internal:5432/x")
+	add("url_credentials", "https://deploy:", s.password()+"@git.internal/x")
+	add("basic_credentials", "Authorization: Basic ", base64.StdEncoding.EncodeToString([]byte("deploy:"+s.password())))
+	add("docker_auth", `"auth": "`, base64.StdEncoding.EncodeToString([]byte("deploy:"+s.password()))+`"`)
+	add("npm_token", "//registry.npmjs.org/:_authToken=", s.uuid())
+	add("generic_secret", "CLIENT_SECRET=", s.apiKey())
+	add("generic_secret", "auth_token: ", s.apiKey())
 	return kinds
+}
+
+// provided makes a token of a row of the table.
+func (s samples) provided(p provider) string {
+	return p.prefixes[0] + s.run(p.alphabet[:min(len(p.alphabet), len(alnum))], min(p.max, p.min+2))
+}
+
+func (s samples) formed(f form) string {
+	switch {
+	case f.shape != nil:
+		return s.uuid()
+	case strings.HasSuffix(f.alphabet, "."):
+		return "s." + s.run(alnum, 24)
+	}
+	return s.run(f.alphabet[:min(len(f.alphabet), len(alnum))], f.max-2) + "7b"
 }

@@ -26,9 +26,10 @@ type Match struct {
 	Severity   event.Severity
 	Confidence string // checksum, structure, entropy or generic
 	Offset     int64  // of the value's first byte
-	Length     int    // of the value in bytes
+	Length     int    // of the value in bytes of the stream
 	Line       int    // of the value's start, from 1; lines end with \n
 	Column     int    // in bytes, from 1
+	Encoding   string // how the value is written: empty for plainly, "utf-16" or "base64"
 	// Redacted is what may be shown: the public prefix of the kind and
 	// the length.
 	Redacted string
@@ -42,49 +43,58 @@ type Match struct {
 type Engine struct {
 	key     []byte
 	index   *index
+	custom  *Rules
 	buffers sync.Pool
 }
 
-// New makes an engine whose fingerprints are made with key.
-func New(key []byte) *Engine {
+// New makes an engine whose fingerprints are made with key. custom are rules
+// beside the built-in ones; nil is none.
+func New(key []byte, custom *Rules) *Engine {
 	return &Engine{
-		key: slices.Clone(key), index: allAnchors(),
+		key: slices.Clone(key), index: newIndex(allAnchors(custom)), custom: custom,
 		buffers: sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }},
 	}
 }
 
 // A buffer holds context, then a chunk to be searched, then lookAhead bytes
 // that are searched in the next round: whatever begins in a chunk is seen
-// whole.
+// whole, written as UTF-16 too.
 const (
-	lookAhead   = 24 << 10 // above the largest private key judged, maxPEM
-	lookBehind  = 256      // above the longest keyword and its surroundings
-	bufferSize  = 256<<10 + lookAhead + lookBehind
+	lookAhead   = 48 << 10 // twice the largest private key judged, maxPEM, and its header
+	lookBehind  = 2 << 10  // above twice what rules look at before an anchor
+	chunkSize   = 256 << 10
+	bufferSize  = lookBehind + chunkSize + lookAhead
 	emptyRounds = 100 // reads of nothing before a reader counts as broken
 )
 
-// Scan reads r to its end and calls emit for each credential, in order of
-// its offset within each stretch of 256 KiB. Memory is bounded whatever r
-// holds. The error is r's or ctx's; what was read before it has been scanned.
-func (e *Engine) Scan(ctx context.Context, r io.Reader, emit func(Match)) error {
+// Scan reads r to its end and calls emit for each credential in order of its
+// offset; of values that overlap only one is reported. path is where the
+// stream lies, for custom rules that ask for it. Memory is bounded whatever
+// r holds. The error is r's or ctx's; what was read before it has been
+// scanned.
+func (e *Engine) Scan(ctx context.Context, path string, r io.Reader, emit func(Match)) error {
 	pooled := e.buffers.Get().(*[]byte)
 	defer e.buffers.Put(pooled)
-	defer clear(*pooled) // what was scanned may be secret
-	s := stream{engine: e, buf: *pooled, line: 1, emit: emit}
+	s := stream{engine: e, buf: *pooled, line: 1, emit: emit, custom: e.custom.forPath(path)}
+	defer s.release()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n, err := fill(r, s.buf[s.have:])
 		s.have += n
+		s.most = max(s.most, s.have)
 		if err != nil {
 			s.search(s.have)
+			s.report(s.base + int64(s.have) + 1)
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err
 		}
 		s.search(s.have - lookAhead)
+		// What begins after this may still get company from anchors behind.
+		s.report(s.base + int64(s.from-lookBehind))
 		s.discard()
 	}
 }
@@ -111,79 +121,135 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 
 // stream is one Scan under way.
 type stream struct {
-	engine *Engine
-	emit   func(Match)
-	buf    []byte
-	have   int   // bytes in buf
-	from   int   // first byte of buf where no anchor has been looked for
-	base   int64 // offset of buf[0]
-	line   int   // line of buf[0]
-	column int   // bytes between buf[0] and the line's start
-	last   int64 // offset after the last value emitted
-	found  []finding
+	engine  *Engine
+	emit    func(Match)
+	custom  *activeRules
+	buf     []byte
+	have    int   // bytes in buf
+	most    int   // that have was
+	from    int   // first byte of buf where no anchor has been looked for
+	base    int64 // offset of buf[0]
+	encoded int64 // offset before which no run of base64 begins any more
+	at      int   // position in buf of line and column
+	line    int
+	column  int   // bytes between the line's start and at
+	last    int64 // offset after the last value emitted
+	found   []candidate
+	scratch []*[]byte // for views
+	lent    int       // of scratch
 }
 
-// finding is a candidate that was confirmed, as positions in the buffer.
+// finding is what a rule confirmed, as positions in the text it was shown.
 type finding struct {
-	*rule
 	start, end int
-	severity   event.Severity
+	shown      int            // bytes of the value's beginning that are not secret
+	severity   event.Severity // if not the rule's
+	confidence string         // if not the rule's
+	rule       *rule          // if not the one that was asked
 }
 
-// search looks for anchors that begin before limit, and emits what they
-// turn out to be.
+// candidate is a finding with its place in the stream. It no longer holds
+// the value.
+type candidate struct {
+	Match
+	end  int64
+	rank int
+}
+
+// search looks for anchors that begin before limit.
 func (s *stream) search(limit int) {
-	text := s.buf[:s.have]
-	s.found = s.found[:0]
-	s.engine.index.each(text, s.from, limit, func(a *anchor, at int) {
+	s.look(s.buf[:s.have], s.from, limit, view{base: s.base, width: 1})
+	s.everywhere(s.buf[:s.have], s.from, limit)
+	s.from = max(s.from, limit)
+}
+
+// look searches text[from:limit], as it is and in the encodings it may hold.
+func (s *stream) look(text []byte, from, limit int, v view) {
+	seen := 0
+	if v.depth == 0 && v.width == 1 {
+		seen = max(0, int(s.encoded-v.base))
+		defer func() { s.encoded = v.base + int64(seen) }()
+	}
+	s.engine.index.each(text, from, limit, func(a *anchor, at int) {
+		if a.custom != nil {
+			s.tryCustom(a.custom, text, at, v)
+			return
+		}
 		if f, ok := a.rule.verify(text, at, at+len(a.literal)); ok {
-			f.rule = a.rule
-			if f.severity == "" {
-				f.severity = a.rule.severity
-			}
-			s.found = append(s.found, f)
+			s.add(a.rule, f, text, v)
+		}
+	}, func(i int) {
+		if v.width == 1 {
+			s.encodedNear(text, i, from, limit, v, &seen)
 		}
 	})
-	s.from = max(s.from, limit)
-	slices.SortStableFunc(s.found, func(a, b finding) int {
-		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.rank, b.rank))
+	if v.width == 1 {
+		s.wide(text, from, limit, v)
+	}
+}
+
+func (s *stream) add(r *rule, f finding, text []byte, v view) {
+	value := text[f.start:f.end]
+	r = cmp.Or(f.rule, r)
+	c := candidate{rank: r.rank, end: v.behind(f.end - 1)}
+	c.Match = Match{
+		Rule: r.id, Title: r.title, Severity: cmp.Or(f.severity, r.severity), Confidence: cmp.Or(f.confidence, r.confidence),
+		Offset: v.position(f.start), Encoding: v.encoding, Fingerprint: s.engine.fingerprint(value),
+		Redacted: redact(value, f.shown),
+	}
+	c.Length = int(c.end - c.Offset)
+	s.found = append(s.found, c)
+}
+
+// report emits what begins before the offset. Where rules meet in one value
+// the more specific one sorts first and owns it.
+func (s *stream) report(before int64) {
+	slices.SortStableFunc(s.found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.rank, b.rank), cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(b.Length, a.Length), cmp.Compare(b.Redacted, a.Redacted), cmp.Compare(a.Title, b.Title), cmp.Compare(a.Confidence, b.Confidence))
 	})
-	line, column, at := s.line, s.column, 0
-	for _, f := range s.found {
-		// Two rules may meet in one value; the more specific one sorts
-		// first and owns it.
-		if s.base+int64(f.start) < s.last {
+	done := 0
+	for _, c := range s.found {
+		if c.Offset >= before {
+			break
+		}
+		done++
+		if c.Offset < s.last {
 			continue
 		}
-		s.last = s.base + int64(f.end)
-		line, column = advance(text[at:f.start], line, column)
-		at = f.start
-		value := text[f.start:f.end]
-		s.emit(Match{
-			Rule: f.id, Title: f.title, Severity: f.severity, Confidence: f.confidence,
-			Offset: s.base + int64(f.start), Length: len(value), Line: line, Column: column + 1,
-			Redacted: f.redact(len(value)), Fingerprint: s.engine.fingerprint(value),
-		})
+		s.last = c.end
+		s.advance(int(c.Offset - s.base))
+		c.Line, c.Column = s.line, s.column+1
+		s.emit(c.Match)
 	}
+	s.found = slices.Delete(s.found, 0, done)
 }
 
 // discard makes room, keeping what has not been searched and a little before
 // it.
 func (s *stream) discard() {
 	n := max(0, s.from-lookBehind)
-	s.line, s.column = advance(s.buf[:n], s.line, s.column)
+	s.advance(n)
+	s.at -= n
 	copy(s.buf, s.buf[n:s.have])
 	s.have -= n
 	s.from -= n
 	s.base += int64(n)
 }
 
-// advance moves a position past text.
-func advance(text []byte, line, column int) (int, int) {
-	if n := bytes.Count(text, newline); n > 0 {
-		return line + n, len(text) - bytes.LastIndexByte(text, '\n') - 1
+// advance moves the line and column to a position in the buffer.
+func (s *stream) advance(to int) {
+	if to <= s.at {
+		return
 	}
-	return line, column + len(text)
+	text := s.buf[s.at:to]
+	s.at = to
+	if n := bytes.Count(text, newline); n > 0 {
+		s.line += n
+		s.column = len(text) - bytes.LastIndexByte(text, '\n') - 1
+		return
+	}
+	s.column += len(text)
 }
 
 var newline = []byte{'\n'}
@@ -194,6 +260,6 @@ func (e *Engine) fingerprint(value []byte) string {
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
-func (r *rule) redact(length int) string {
-	return fmt.Sprintf("%s… (%d characters)", r.shown, length)
+func redact(value []byte, shown int) string {
+	return fmt.Sprintf("%s… (%d characters)", value[:min(shown, len(value)/2)], len(value))
 }

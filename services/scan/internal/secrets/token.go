@@ -1,8 +1,6 @@
 package secrets
 
 import (
-	"bytes"
-	"hash/crc32"
 	"math"
 	"strings"
 )
@@ -13,26 +11,51 @@ const (
 	upper      = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	lower      = "abcdefghijklmnopqrstuvwxyz"
 	upperDigit = upper + digits
+	lowerDigit = lower + digits
 	alnum      = upper + lower + digits
+	base64URL  = alnum + "_-"
+	base64Std  = alnum + "+/="
 )
 
 // token is a credential that is its anchor and a run of one alphabet behind
 // it. The value is anchor and run.
 type token struct {
 	alphabet string
-	min, max int  // length of the run
-	apart    bool // the anchor must not continue a word
+	min, max int    // length of the run
+	apart    bool   // the anchor must not continue a word
+	tail     string // what the run ends with
 	entropy  float64
 	// check judges the whole value, in place of the entropy.
 	check func(value []byte, prefix int) bool
+	// sealed is for values whose check tells where they end.
+	sealed bool
+
+	set *[256]bool
 }
 
-func (t token) verify(text []byte, at, end int) (finding, bool) {
+// verifier prepares the token's own.
+func (t token) verifier() verifier {
+	t.set = setOf(t.alphabet)
+	return t.verify
+}
+
+func setOf(alphabet string) *[256]bool {
+	var set [256]bool
+	for i := range len(alphabet) {
+		set[alphabet[i]] = true
+	}
+	return &set
+}
+
+func (t *token) verify(text []byte, at, end int) (finding, bool) {
 	if t.apart && at > 0 && continues(text[:at]) {
 		return finding{}, false
 	}
-	stop := end
-	for stop < len(text) && stop-end <= t.max && strings.IndexByte(t.alphabet, text[stop]) >= 0 {
+	stop, most := end, t.max+1
+	if t.sealed {
+		most = t.max
+	}
+	for stop < len(text) && stop-end < most && t.set[text[stop]] {
 		stop++
 	}
 	if t.min != t.max {
@@ -43,11 +66,11 @@ func (t token) verify(text []byte, at, end int) (finding, bool) {
 		}
 	}
 	n := stop - end
-	if n < t.min || n > t.max || stop < len(text) && isWord(text[stop]) {
+	if n < t.min || n > t.max || !t.sealed && stop < len(text) && isWord(text[stop]) {
 		return finding{}, false
 	}
 	value, run := text[at:stop], text[end:stop]
-	if placeholderToken(value) {
+	if placeholderToken(run) || !strings.HasSuffix(string(run), t.tail) {
 		return finding{}, false
 	}
 	if t.check != nil {
@@ -57,7 +80,7 @@ func (t token) verify(text []byte, at, end int) (finding, bool) {
 	} else if entropy(run) < t.entropy {
 		return finding{}, false
 	}
-	return finding{start: at, end: stop}, true
+	return finding{start: at, end: stop, shown: end - at}, true
 }
 
 // continues reports whether what comes next would continue a word of text.
@@ -77,85 +100,38 @@ func continues(text []byte) bool {
 	return true
 }
 
-func isWord(c byte) bool {
-	return c == '_' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+func isWord(c byte) bool { return c == '_' || isDigit(c) || isLetter(c) }
+
+func isHex(c byte) bool { return isDigit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
+
+// around is a credential whose anchor stands inside of it: so many
+// characters of an alphabet before, and so many behind.
+type around struct {
+	before, behind       string // alphabets
+	minBefore, maxBefore int
+	minBehind, maxBehind int
 }
 
-func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
-
-// base62CRC checks the last six characters: the CRC-32 of what lies between
-// prefix and them, in base 62. GitHub and npm make tokens so.
-func base62CRC(value []byte, prefix int) bool {
-	const alphabet = digits + upper + lower
-	body, sum := value[prefix:len(value)-6], value[len(value)-6:]
-	crc := crc32.ChecksumIEEE(body)
-	for i := 5; i >= 0; i-- {
-		if sum[i] != alphabet[crc%62] {
-			return false
+func (r around) verifier() verifier {
+	before, behind := setOf(r.before), setOf(r.behind)
+	return func(text []byte, at, end int) (finding, bool) {
+		start, stop := at, end
+		for start > 0 && at-start <= r.maxBefore && before[text[start-1]] {
+			start--
 		}
-		crc /= 62
-	}
-	return true
-}
-
-// finegrained is GitHub's github_pat_: 22 letters or digits, "_", 59 more.
-func finegrained(value []byte, prefix int) bool {
-	run := value[prefix:]
-	return run[22] == '_' && bytes.Count(run, []byte("_")) == 1 && entropy(run) >= 3
-}
-
-// sendgridParts is SG., 22 characters, a dot, 43 characters.
-func sendgridParts(value []byte, prefix int) bool {
-	run := value[prefix:]
-	return run[22] == '.' && bytes.Count(run, []byte(".")) == 1 && entropy(run) >= 3
-}
-
-// slackParts wants groups of which the first is a number of 9 to 13 digits,
-// and a tail that is no word.
-func slackParts(value []byte, prefix int) bool {
-	groups := bytes.Split(value[prefix:], []byte("-"))
-	if len(groups) < 2 || len(groups[0]) < 9 || len(groups[0]) > 13 {
-		return false
-	}
-	for _, c := range groups[0] {
-		if c < '0' || c > '9' {
-			return false
+		for stop < len(text) && stop-end <= r.maxBehind && behind[text[stop]] {
+			stop++
 		}
-	}
-	tail := groups[len(groups)-1]
-	return len(tail) >= 12 && entropy(tail) >= 2.5
-}
-
-// slackHook is T…/B…/ and 24 characters.
-func slackHook(value []byte, prefix int) bool {
-	parts := bytes.Split(value[prefix:], []byte("/"))
-	return len(parts) == 3 && len(parts[0]) >= 8 && parts[0][0] == 'T' && len(parts[1]) >= 8 && parts[1][0] == 'B' &&
-		len(parts[2]) >= 20 && entropy(parts[2]) >= 3 && entropy(parts[0]) >= 1.5
-}
-
-// gitlabToken is glpat- and 20 characters, or the routable form, whose last
-// seven characters are a CRC-32 in base 36 over all before them.
-func gitlabToken(text []byte, at, end int) (finding, bool) {
-	plain := token{alphabet: alnum + "_-", min: 20, max: 300, entropy: 3}
-	f, ok := plain.verify(text, at, end)
-	if !ok || f.end+10 > len(text) || text[f.end] != '.' || f.end-end < 27 {
-		return f, ok
-	}
-	routable := token{alphabet: lower + digits + ".", min: 12, max: 12}
-	tail, ok := routable.verify(text, f.end, f.end+1)
-	if !ok || tail.end-tail.start != 13 || text[f.end+3] != '.' {
-		return f, true // a sentence's full stop
-	}
-	body, sum := text[at:tail.end-7], text[tail.end-7:tail.end]
-	crc := crc32.ChecksumIEEE(body)
-	for i := 6; i >= 0; i-- {
-		if sum[i] != (digits + lower)[crc%36] {
+		if at-start < r.minBefore || at-start > r.maxBefore || stop-end < r.minBehind || stop-end > r.maxBehind ||
+			stop < len(text) && isWord(text[stop]) || start > 0 && continues(text[:start]) {
 			return finding{}, false
 		}
-		crc /= 36
+		value := text[start:stop]
+		if placeholderToken(value) || entropy(value) < 3 {
+			return finding{}, false
+		}
+		return finding{start: start, end: stop}, true
 	}
-	f.end = tail.end
-	return f, true
 }
 
 // entropy is Shannon's, in bits per byte, of the bytes' own frequencies.

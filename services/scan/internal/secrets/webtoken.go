@@ -6,8 +6,6 @@ import (
 	"strings"
 )
 
-const base64URL = alnum + "_-"
-
 // webToken is a signed JSON Web Token (RFC 7519): three base64url segments
 // of which the first two are JSON objects. The token that jwt.io shows to
 // everyone is none.

@@ -29,7 +29,9 @@ type Visitor func(ctx context.Context, item Item, content io.Reader) error
 
 // Result tells how complete a walk was.
 type Result struct {
-	Problems []archive.Problem // Path is a Location
+	Format    archive.Format    // of the outermost bytes
+	Problems  []archive.Problem // Path is a Location
+	Anomalies []archive.Anomaly // Path is a Location
 }
 
 // Artifact is what to walk.
@@ -74,15 +76,24 @@ func (a Artifact) walk(ctx context.Context, limits archive.Limits, visit Visitor
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{}
+	result := &Result{Format: report.Format}
 	if a.Format == "pspf" && !packaged {
 		result.Problems = append(result.Problems, archive.Problem{Kind: archive.KindDamaged, Detail: "not a PSPF package: no trailer at the end"})
 	}
 	for _, p := range report.Problems {
-		p.Path = strings.TrimPrefix(strings.TrimPrefix(p.Path, a.Name), "!")
+		p.Path = a.location(p.Path)
 		result.Problems = append(result.Problems, p)
 	}
+	for _, n := range report.Anomalies {
+		n.Path = a.location(n.Path)
+		result.Anomalies = append(result.Anomalies, n)
+	}
 	return result, nil
+}
+
+// location of a path that the archive package gives.
+func (a Artifact) location(full string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(full, a.Name), "!")
 }
 
 // Opens reports whether the archive walker looks into bytes of this format,

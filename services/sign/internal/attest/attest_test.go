@@ -376,6 +376,37 @@ func TestFinding(t *testing.T) {
 	}
 }
 
+// TestParseStatementRefuses: of the statements there are in the world, those
+// that we could not have made.
+func TestParseStatementRefuses(t *testing.T) {
+	key := dssetest.Ed25519("a")
+	_, files := attested(t, decision(event.Allow), key)
+	payload, err := dsse.Open(key.Public(), files[VerdictEnvelope])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sum = `"digest":{"sha256":"`
+	for name, edit := range map[string][2]string{
+		"an older version":  {"Statement/v1", "Statement/v0.1"},
+		"no type":           {`"_type"`, `"type"`},
+		"a name twice":      {`"_type"`, `"_type":"x","_type"`},
+		"no predicate type": {`"predicateType"`, `"x"`},
+		"no subject":        {`"subject":[`, `"subject":[],"x":[`},
+		"a second subject":  {`"subject":[`, `"subject":[{"name":"x","digest":{"sha512":"00"}},`},
+		"no SHA-256":        {sum, `"digest":{"sha1":"`},
+		"a short SHA-256":   {sum, sum + `00"},"x":{"y":"`},
+		"in capitals":       {sum, sum + strings.Repeat("AA", 32) + `"},"x":{"y":"`},
+		"two values":        {"", "{}"},
+	} {
+		if !bytes.Contains(payload, []byte(edit[0])) {
+			t.Fatalf("%s: nothing to change", name)
+		}
+		if s, err := ParseStatement(bytes.Replace(payload, []byte(edit[0]), []byte(edit[1]), 1)); err == nil {
+			t.Errorf("%s: accepted %+v", name, s)
+		}
+	}
+}
+
 func FuzzParseStatement(f *testing.F) {
 	key := dssetest.Ed25519("a")
 	_, files := attested(f, decision(event.Allow), key)

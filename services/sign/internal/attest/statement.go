@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"assize.dev/services/sign/internal/intoto"
 	"assize.dev/services/sign/internal/strictjson"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
@@ -35,30 +36,29 @@ func subjectOf(d *event.Decision) Subject {
 
 func sha256Of(d digest.Digest) map[string]string { return map[string]string{"sha256": d.Hex()} }
 
-// maxSubjects is what clients of Sigstore take.
-const maxSubjects = 1024
-
-// ParseStatement reads the payload of an opened envelope. Each subject must
-// have a SHA-256, so that a statement is always about some bytes.
+// ParseStatement reads the payload of an opened envelope as intoto.Parse does,
+// and of statements as we make them takes only those: version 1, and each
+// subject with a SHA-256, so that a statement is always about some bytes.
 func ParseStatement(payload []byte) (*Statement, error) {
-	var s Statement
-	if err := strictjson.Decode(payload, &s, strictjson.Small); err != nil {
-		return nil, fmt.Errorf("reading statement: %w", err)
+	parsed, err := intoto.Parse(payload)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case s.Type != StatementType:
-		return nil, fmt.Errorf("statement's type is %.80q, want %s", s.Type, StatementType)
-	case s.PredicateType == "":
-		return nil, fmt.Errorf("statement has no predicate type")
-	case len(s.Subject) == 0 || len(s.Subject) > maxSubjects:
-		return nil, fmt.Errorf("statement has %d subjects, want 1 to %d", len(s.Subject), maxSubjects)
+	members, err := strictjson.Object(payload)
+	if err != nil {
+		return nil, err
 	}
-	for i, subject := range s.Subject {
+	s := &Statement{Type: StatementType, PredicateType: parsed.PredicateType, Predicate: parsed.Predicate}
+	if t, err := strictjson.Text(members["_type"]); err != nil || t != StatementType {
+		return nil, fmt.Errorf("statement's type is %.80q, want %s", t, StatementType)
+	}
+	for i, subject := range parsed.Subjects {
 		if _, err := digest.Parse("sha256:" + subject.Digest["sha256"]); err != nil {
 			return nil, fmt.Errorf("statement: subject %d (%.80q): %w", i, subject.Name, err)
 		}
+		s.Subject = append(s.Subject, Subject(subject))
 	}
-	return &s, nil
+	return s, nil
 }
 
 // About tells whether the statement is about the bytes with this digest.

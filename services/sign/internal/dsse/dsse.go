@@ -11,10 +11,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"assize.dev/services/sign/internal/intoto"
 )
 
 // PayloadType is that of in-toto statements, what verdicts are.
-const PayloadType = "application/vnd.in-toto+json"
+const PayloadType = intoto.PayloadType
 
 // Envelope is the JSON form. Byte slices are standard base64, padded.
 type Envelope struct {

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,6 +88,89 @@ func TestVerifyDetached(t *testing.T) {
 			t.Errorf("byte %d changed: %v, %v", i, ok, err)
 		}
 	}
+}
+
+// TestReadOnce: the same question is answered without reading again, and
+// different ones are not mixed up.
+func TestReadOnce(t *testing.T) {
+	message := []byte("m")
+	r := &counted{ReaderAt: bytes.NewReader(message)}
+	c := signature.NewContent(context.Background(), r, int64(len(message)))
+	good, bad := ed25519.Sign(key("b"), message), ed25519.Sign(key("b"), []byte("n"))
+	for range 100 {
+		for _, q := range []struct {
+			sig   []byte
+			keys  []ed25519.PublicKey
+			index int
+			ok    bool
+		}{
+			{good, publics("a", "b"), 1, true}, {good, publics("b", "a"), 0, true}, {good, publics("a"), 0, false}, {bad, publics("b"), 0, false},
+		} {
+			if index, ok, err := VerifyDetached(c, q.sig, q.keys); index != q.index || ok != q.ok || err != nil {
+				t.Fatalf("key %d, %v, %v, want %d, %v", index, ok, err, q.index, q.ok)
+			}
+		}
+		if ok, err := Holds(c, good, publics("b")[0]); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+	}
+	if r.n != 5 {
+		t.Errorf("read %d times", r.n)
+	}
+}
+
+// TestBudget: signatures without end are not read for without end.
+func TestBudget(t *testing.T) {
+	message := []byte("m")
+	r := &counted{ReaderAt: bytes.NewReader(message)}
+	c := signature.NewContent(context.Background(), r, int64(len(message)))
+	sig := ed25519.Sign(key("a"), message)
+	refused := 0
+	for i := range 641 {
+		bad := append(sig[:32:32], make([]byte, 32)...)
+		bad[40], bad[41] = byte(i), byte(i>>8)
+		if ok, err := Holds(c, bad, publics("a")[0]); ok || err != nil && !errors.Is(err, signature.ErrBudget) {
+			t.Fatal(ok, err)
+		} else if err != nil {
+			refused++
+		}
+	}
+	if r.n != 32 || refused != 641-32 {
+		t.Errorf("read %d times, refused %d", r.n, refused)
+	}
+	if ok, err := Holds(c, sig, publics("a")[0]); ok || !errors.Is(err, signature.ErrBudget) {
+		t.Errorf("a good one after that: %v, %v", ok, err)
+	}
+}
+
+func TestHolds(t *testing.T) {
+	message := []byte("m")
+	sig := ed25519.Sign(key("a"), message)
+	identity := append([]byte{1}, make([]byte, 63)...)
+	for name, c := range map[string]struct {
+		sig    []byte
+		public ed25519.PublicKey
+		want   bool
+	}{
+		"good": {sig, publics("a")[0], true}, "other key": {sig, publics("b")[0], false}, "short": {sig[1:], publics("a")[0], false},
+		"weak key": {identity, make([]byte, 32), false}, "no key": {sig, nil, false}, "no signature": {nil, publics("a")[0], false},
+	} {
+		if ok, err := Holds(content(message), c.sig, c.public); ok != c.want || err != nil {
+			t.Errorf("%s: %v, %v", name, ok, err)
+		}
+	}
+}
+
+// counted counts the bytes that are read.
+type counted struct {
+	io.ReaderAt
+	n int64
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(p, off)
+	c.n += int64(n)
+	return n, err
 }
 
 func TestVerifyDetachedRefuses(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"assize.dev/services/sign/internal/strictjson"
 )
@@ -125,8 +127,8 @@ func Digests(value json.RawMessage) (map[string]string, error) {
 		return nil, fmt.Errorf("%d algorithms, at most %d", len(members), maxDigests)
 	}
 	set := make(map[string]string, len(members))
-	for algorithm, m := range members {
-		if set[algorithm], err = strictjson.Text(m); err != nil {
+	for _, algorithm := range slices.Sorted(maps.Keys(members)) { // the same error each time
+		if set[algorithm], err = strictjson.Text(members[algorithm]); err != nil {
 			return nil, fmt.Errorf("%.80q: %w", algorithm, err)
 		}
 		if len(set[algorithm]) > maxText {

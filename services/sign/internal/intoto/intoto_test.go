@@ -51,6 +51,15 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestSameError: of several errors it is always the first by name.
+func TestSameError(t *testing.T) {
+	for range 50 {
+		if _, err := Parse([]byte(document(`[{"digest":{"c":1,"b":2,"a":3}}]`))); err == nil || !strings.Contains(err.Error(), `"a": `) {
+			t.Fatal(err)
+		}
+	}
+}
+
 func many(n int) string {
 	var all []string
 	for i := range n {

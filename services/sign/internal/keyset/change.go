@@ -112,7 +112,7 @@ func (d *Draft) addKeys(verdictKeys []crypto.PublicKey, from time.Time) error {
 		}
 		d.set.Keys = append(d.set.Keys, Key{
 			KeyID: id, PEM: text, Public: public, Use: useVerdict, Status: Active,
-			VerdictThreshold: len(verdictKeys), From: from,
+			VerdictThreshold: len(verdictKeys), Since: d.set.Version, From: from,
 		})
 	}
 	return nil

@@ -16,7 +16,8 @@ import (
 // Dir is the directory of those who make the versions: beside them it says
 // where the private keys are. A change is done once the file of the new
 // version has its name; whatever else was written before or is missing after
-// does not matter to a reader, so that a process may be killed anywhere.
+// does not matter to a reader, so that a process may be killed anywhere. Who
+// changes it holds its lock.
 type Dir struct {
 	path string
 	disk disk
@@ -58,13 +59,25 @@ func (d Dir) Publish(s *Set) error {
 	if err != nil {
 		return fmt.Errorf("key set version %d: %w", s.Version, err)
 	}
-	if held, err := readFile(d.Path(NewestFile)); err == nil && bytes.Equal(held, data) {
+	if d.holds(data) {
 		return nil
 	}
 	if err := replace(d.disk, d.Path(NewestFile), data, 0o644); err != nil {
 		return fmt.Errorf("key set version %d: %w", s.Version, err)
 	}
 	return nil
+}
+
+// Published tells whether keys.json is the version that is kept under its
+// number.
+func (d Dir) Published(s *Set) bool {
+	data, err := readFile(d.Path(versionFile(s.Version)))
+	return err == nil && d.holds(data)
+}
+
+func (d Dir) holds(newest []byte) bool {
+	held, err := readFile(d.Path(NewestFile))
+	return err == nil && bytes.Equal(held, newest)
 }
 
 // Newer tells whether there is a version after s.
@@ -81,7 +94,8 @@ func (d Dir) Newer(s *Set) (bool, error) {
 const referencesFile = "references.json"
 
 // Refer says where private keys are held. It is called before the version
-// that makes them active is added.
+// that makes them active is added, with the directory locked: it reads the
+// references of all others and writes them again.
 func (d Dir) Refer(add map[string]string) error {
 	all, err := d.references()
 	if err != nil {

@@ -1,6 +1,7 @@
 package keyset
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -225,6 +226,43 @@ func TestTwoAtOnce(t *testing.T) {
 	entries, err := os.ReadDir(dir.path)
 	if err != nil || len(entries) != 3 {
 		t.Errorf("%v, %v: want three files", entries, err)
+	}
+}
+
+// TestLock: the second waits for the first, and not for longer than it is
+// told to.
+func TestLock(t *testing.T) {
+	dir := NewDir(t.TempDir())
+	unlock, err := dir.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := dir.Lock(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("locked twice: %v", err)
+	}
+	freed := make(chan struct{})
+	locked := make(chan error)
+	go func() {
+		unlock, err := dir.Lock(t.Context())
+		if err == nil {
+			select {
+			case <-freed:
+			default:
+				err = errors.New("locked before it was free")
+			}
+			unlock()
+		}
+		locked <- err
+	}()
+	close(freed)
+	unlock()
+	if err := <-locked; err != nil {
+		t.Error(err)
+	}
+	if _, err := NewDir(dir.Path("not")).Lock(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("locked what is not there: %v", err)
 	}
 }
 

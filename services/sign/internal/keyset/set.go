@@ -60,11 +60,15 @@ type Key struct {
 	Use    string           `json:"use"` // "verdict"
 	Status Status           `json:"status"`
 	// VerdictThreshold is how many signatures a verdict needs that this key
-	// signed, by keys that say the same: 2 for the pair of a classical and a
+	// signed, by keys of its group: 2 for the pair of a classical and a
 	// post-quantum key. It stays with the key, so that verdicts from before a
 	// second key was introduced keep their meaning, and those from after it
 	// cannot be stripped.
 	VerdictThreshold int `json:"verdictThreshold"`
+	// Since is the version that added the key. Keys of one version with one
+	// threshold are a group: what signs is the pair, and halves of two pairs
+	// are none.
+	Since int `json:"since"`
 	// From and To bound the times of its verdicts, inclusive; absent is open.
 	From    time.Time `json:"from,omitzero"`
 	To      time.Time `json:"to,omitzero"`
@@ -180,6 +184,9 @@ func (s *Set) check() error {
 		}
 		if err := k.check(); err != nil {
 			return fmt.Errorf("key %s: %w", k.KeyID, err)
+		}
+		if k.Since < 1 || k.Since > s.Version {
+			return fmt.Errorf("key %s: since is %d, want 1 to %d, the version that added it", k.KeyID, k.Since, s.Version)
 		}
 	}
 	return nil

@@ -115,6 +115,8 @@ func TestParseRefuses(t *testing.T) {
 		"another status":       func(s *Set) { s.Keys[0].Status = "maybe" },
 		"verdictThreshold 0":   func(s *Set) { s.Keys[0].VerdictThreshold = 0 },
 		"verdictThreshold big": func(s *Set) { s.Keys[0].VerdictThreshold = maxThreshold + 1 },
+		"no since":             func(s *Set) { s.Keys[0].Since = 0 },
+		"since is yet to come": func(s *Set) { s.Keys[0].Since = 2 },
 		"long reason":          func(s *Set) { s.Keys[0].Reason = strings.Repeat("x", maxReason+1) },
 		"active with an end":   func(s *Set) { s.Keys[0].To = start },
 		"retired, no end":      func(s *Set) { s.Keys[0].Status = Retired },
@@ -142,6 +144,7 @@ func TestParseRefuses(t *testing.T) {
 		"a list, no set":  "[" + string(payload) + "]",
 		"nothing":         "",
 		"null":            "null",
+		"before since":    strings.Replace(string(payload), `,"since":1`, "", 1),
 		"version is text": strings.Replace(string(payload), `"version":1`, `"version":"1"`, 1),
 	} {
 		if text == string(payload) {

@@ -52,8 +52,8 @@ func (s *Set) signedBy(other *Set) error {
 }
 
 // forward refuses what would change the meaning of verdicts that were given:
-// keys that disappear, come back, or allow more than they did. The roots
-// could sign such a set by mistake only.
+// keys that disappear, come back, allow more than they did, or join those of
+// another version. The roots could sign such a set by mistake only.
 func (s *Set) forward(next *Set) error {
 	for _, old := range s.Keys {
 		k := next.Key(old.KeyID)
@@ -64,10 +64,17 @@ func (s *Set) forward(next *Set) error {
 			return fmt.Errorf("key %s was %s and is %s", old.KeyID, old.Status, k.Status)
 		case k.VerdictThreshold != old.VerdictThreshold:
 			return fmt.Errorf("key %s: verdictThreshold was %d and is %d", old.KeyID, old.VerdictThreshold, k.VerdictThreshold)
+		case k.Since != old.Since:
+			return fmt.Errorf("key %s: since was %d and is %d", old.KeyID, old.Since, k.Since)
 		case !k.From.Equal(old.From):
 			return fmt.Errorf("key %s: its beginning was moved", old.KeyID)
 		case !old.To.IsZero() && (k.To.IsZero() || k.To.After(old.To)):
 			return fmt.Errorf("key %s: its end was moved on", old.KeyID)
+		}
+	}
+	for _, k := range next.Keys {
+		if s.Key(k.KeyID) == nil && k.Since != next.Version {
+			return fmt.Errorf("key %s is new and since is %d", k.KeyID, k.Since)
 		}
 	}
 	return nil

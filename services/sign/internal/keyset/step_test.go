@@ -93,6 +93,12 @@ func TestStep(t *testing.T) {
 			return signedAnyhow(t, d, a, b)
 		}(), errAny},
 		{"fewer signatures are needed", one.Set, edited(func(s *Set) { s.Keys[0].VerdictThreshold = 2 }), errAny},
+		{"a key of another version", two.Set, func() []byte {
+			d := rotate(two.Set, "k3")
+			d.set.Keys[0].Since = 2
+			return signedAnyhow(t, d, a, b)
+		}(), errAny},
+		{"a new key of an old version", one.Set, edited(func(s *Set) { s.Keys[1].Since = 1 }), errAny},
 		{"not a set", one.Set, []byte("{}"), errAny},
 	} {
 		next, err := step.from.Next(step.data)

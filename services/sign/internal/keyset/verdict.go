@@ -56,8 +56,8 @@ func (s *Set) Open(data []byte) (payload []byte, signers []Key, err error) {
 
 // Check says whether the keys that signed a verdict make it count: it was
 // given at the time at, with version of the set. Keys that are revoked, or
-// whose time it was not, do not count, and of the others there must be as
-// many as they say.
+// whose time it was not, do not count, and of the others one group must be
+// there with as many as it says.
 func (s *Set) Check(signers []Key, at time.Time, version int) error {
 	if version > s.Version {
 		return fmt.Errorf("%w: %d, this is %d", ErrNewer, version, s.Version)
@@ -75,18 +75,21 @@ func (s *Set) Check(signers []Key, at time.Time, version int) error {
 		return nil
 	}
 	for _, k := range fit {
-		against = append(against, fmt.Sprintf("a verdict by key %s needs %d signatures: one was stripped, "+
-			"or this is a Sigstore bundle, which holds one only, and the .dsse.json has all", k.KeyID, k.VerdictThreshold))
+		against = append(against, fmt.Sprintf("a verdict by key %s needs %d signatures, by keys that version %d added: one was stripped, "+
+			"or this is a Sigstore bundle, which holds one only, and the .dsse.json has all", k.KeyID, k.VerdictThreshold, k.Since))
 	}
 	return errors.New(strings.Join(against, "; "))
 }
 
-// enough tells whether there are as many signatures as some key needs. Those
-// by keys with other needs do not help it.
+// enough tells whether there are as many signatures as some group of keys
+// needs. Those by keys of other groups do not help it: of two pairs, each with
+// a half that was broken or revoked, the other halves would make a third.
 func enough(signed []Key) bool {
-	count := make(map[int]int) // by threshold
+	type group struct{ since, threshold int }
+	count := make(map[group]int)
 	for _, k := range signed {
-		if count[k.VerdictThreshold]++; count[k.VerdictThreshold] == k.VerdictThreshold {
+		g := group{k.Since, k.VerdictThreshold}
+		if count[g]++; count[g] == g.threshold {
 			return true
 		}
 	}
@@ -104,6 +107,15 @@ func (k *Key) unfit(at time.Time) string {
 		return fmt.Sprintf("key %s is retired and gave no verdicts at %s, after %s", k.KeyID, at.Format(time.RFC3339), k.To.Format(time.RFC3339))
 	}
 	return ""
+}
+
+// Before tells whether a time is before all those that the active keys give
+// verdicts at. No later version changes that, as long as clocks go forward: a
+// key's beginning stays, and those of new keys come later. Without an active
+// key it is false.
+func (s *Set) Before(at time.Time) bool {
+	active := s.Active()
+	return len(active) > 0 && !slices.ContainsFunc(active, func(k Key) bool { return !at.Before(k.From) })
 }
 
 // MaySign says whether these keys, in use to sign now, give verdicts that

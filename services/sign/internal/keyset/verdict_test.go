@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,84 @@ func TestVerdictsThroughTheYears(t *testing.T) {
 			if known := set.Key(idOf(t, c.signers[0])) != nil; known && c.version > version && !errors.Is(err, ErrNewer) {
 				t.Errorf("%s, by version %d: %v, want ErrNewer", c.name, version, err)
 			}
+		}
+	}
+}
+
+// TestHalvesOfTwoPairs: after a rotation from one pair to the next the times
+// of both overlap. A verdict counts by a whole pair only, whichever halves
+// were broken or revoked, and in whatever order the signatures are.
+func TestHalvesOfTwoPairs(t *testing.T) {
+	ed1, ml1, ed2, ml2 := dssetest.Ed25519("1"), dssetest.MLDSA(t, "1"), dssetest.Ed25519("2"), dssetest.MLDSA(t, "2")
+	d, err := First(public(root), 1, public(ed1, ml1), Change{Now: start})
+	one := sealedBy(t, d, err, root)
+	d, err = one.Rotate(public(ed2, ml2), Change{Now: start.AddDate(1, 0, 0)})
+	two := sealedBy(t, d, err, root)
+	revoke := func(k dssetest.Signer) *Set {
+		d, err := two.Revoke(idOf(t, k), Change{Now: start.AddDate(1, 0, 1), Reason: "broken"})
+		return sealedBy(t, d, err, root).Set
+	}
+	overlap := start.AddDate(1, 0, 0)
+	before, after := overlap.Add(-waited-1), overlap.Add(skew+1)
+	both := []*Set{two.Set, revoke(ml1), revoke(ed1), revoke(ml2), revoke(ed2)}
+	for _, c := range []struct {
+		name    string
+		signers []dssetest.Signer
+		at      time.Time
+		ok      [5]bool // by the set of both
+	}{
+		{"first pair", []dssetest.Signer{ed1, ml1}, overlap, [5]bool{true, false, false, true, true}},
+		{"second pair", []dssetest.Signer{ed2, ml2}, overlap, [5]bool{true, true, true, false, false}},
+		{"classical halves", []dssetest.Signer{ed1, ed2}, overlap, [5]bool{}},
+		{"quantum halves", []dssetest.Signer{ml1, ml2}, overlap, [5]bool{}},
+		{"a half of each", []dssetest.Signer{ed1, ml2}, overlap, [5]bool{}},
+		{"the other halves", []dssetest.Signer{ed2, ml1}, overlap, [5]bool{}},
+		{"three", []dssetest.Signer{ed1, ed2, ml2}, overlap, [5]bool{true, true, true, false, false}},
+		{"all four", []dssetest.Signer{ed1, ml1, ed2, ml2}, overlap, [5]bool{true, true, true, true, true}},
+		{"all four before", []dssetest.Signer{ed1, ml1, ed2, ml2}, before, [5]bool{true, false, false, true, true}},
+		{"all four after", []dssetest.Signer{ed1, ml1, ed2, ml2}, after, [5]bool{true, true, true, false, false}},
+		{"first pair after", []dssetest.Signer{ed1, ml1}, after, [5]bool{}},
+		{"second pair before", []dssetest.Signer{ed2, ml2}, before, [5]bool{}},
+		{"one half", []dssetest.Signer{ed1}, overlap, [5]bool{}},
+	} {
+		for range 2 {
+			envelope, err := dsse.Seal(t.Context(), dsse.PayloadType, []byte("{}"), c.signers...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, set := range both {
+				_, signers, err := set.Open(envelope)
+				if err == nil {
+					err = set.Check(signers, c.at, 2)
+				}
+				if (err == nil) != c.ok[i] {
+					t.Errorf("%s, by set %d: %v", c.name, i, err)
+				}
+			}
+			slices.Reverse(c.signers)
+		}
+	}
+}
+
+func TestBefore(t *testing.T) {
+	one := first(t)
+	d, err := one.Rotate(public(dssetest.Ed25519("k2")), Change{Now: start})
+	two := sealedBy(t, d, err, root)
+	d, err = two.Revoke(idOf(t, dssetest.Ed25519("k2")), Change{Now: start, Reason: "lost"})
+	three := sealedBy(t, d, err, root)
+	for _, c := range []struct {
+		set  *Set
+		at   time.Time
+		want bool
+	}{
+		{one.Set, time.Time{}, false},
+		{two.Set, start.Add(-waited), false},
+		{two.Set, start.Add(-waited - 1), true},
+		{two.Set, start.AddDate(1, 0, 0), false},
+		{three.Set, start.AddDate(-1, 0, 0), false}, // no key is active
+	} {
+		if got := c.set.Before(c.at); got != c.want {
+			t.Errorf("%s is before version %d: %t", c.at, c.set.Version, got)
 		}
 	}
 }

@@ -17,6 +17,7 @@ package minisign
 import (
 	"crypto"
 	"crypto/ed25519"
+	"errors"
 
 	"golang.org/x/crypto/blake2b" // makes crypto.BLAKE2b_512 available
 
@@ -50,14 +51,19 @@ func Verify(c *signature.Content, sig []byte, keys []PublicKey) (signature.Resul
 	if result.Reason = s.unfit(known, c.Size()); result.Reason != "" {
 		return result, nil
 	}
-	if result.Valid, err = s.holds(known[0].key, c); err != nil {
+	result.Valid, err = s.holds(known[0].key, c)
+	if errors.Is(err, signature.ErrBudget) {
+		result.Reason = err.Error()
+		return result, nil
+	}
+	if err != nil {
 		return signature.Result{}, err
 	}
 	if !result.Valid {
 		result.Reason = "the signature does not hold over these bytes: they were changed after signing, or the signature was"
 		return result, nil
 	}
-	result.Time = s.time
+	result.Time, result.Key = s.time, signature.KeyFingerprint(known[0].key)
 	return result, nil
 }
 
@@ -96,8 +102,7 @@ func (s *parsed) unfit(known []PublicKey, size int64) string {
 // holds tells whether the key signed the content.
 func (s *parsed) holds(key ed25519.PublicKey, c *signature.Content) (bool, error) {
 	if !s.prehashed {
-		_, ok, err := eddsa.VerifyDetached(c, s.signature, []ed25519.PublicKey{key})
-		return ok, err
+		return eddsa.Holds(c, s.signature, key)
 	}
 	sum, err := c.Sum(crypto.BLAKE2b_512)
 	return err == nil && ed25519.Verify(key, sum, s.signature), err

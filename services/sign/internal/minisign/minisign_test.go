@@ -76,7 +76,7 @@ func verify(t testing.TB, message []byte, sig string, keys ...PublicKey) signatu
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Kind != "minisign" && r.Kind != "signify" || r.Valid && (r.Stranger || r.Signer == "") || !r.Valid && r.Reason == "" || r.TimeProven {
+	if r.Kind != "minisign" && r.Kind != "signify" || r.Valid && (r.Stranger || r.Signer == "") || !r.Valid && r.Reason == "" || r.TimeProven || r.Valid == (r.Key == "") {
 		t.Fatalf("contradicts itself: %+v", r)
 	}
 	return r
@@ -147,6 +147,9 @@ func TestVerify(t *testing.T) {
 		r := verify(t, message, c.sig, c.keys...)
 		if r.Kind != c.kind || r.Valid != c.valid || !r.Time.Equal(c.time) || r.Stranger != (c.reason == "stranger") || !r.Stranger && !strings.Contains(r.Reason, c.reason) || r.Valid && r.Reason != "" {
 			t.Errorf("%s: %+v, want reason %q", c.name, r, c.reason)
+		}
+		if r.Valid && r.Key != signature.KeyFingerprint(mini.Key()) {
+			t.Errorf("%s: key %s", c.name, r.Key)
 		}
 		if (r.Valid || r.Stranger) && r.Signer != "E8E6C01423FD3470" {
 			t.Errorf("%s: signer %s", c.name, r.Signer)
@@ -270,6 +273,29 @@ func TestReadingFails(t *testing.T) {
 		if r, err := Verify(short, []byte(sig), []PublicKey{key}); !errors.Is(err, io.ErrUnexpectedEOF) || r.Valid {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
+	}
+}
+
+// TestBudget: signatures by the old formats, which are over all bytes, are
+// refused when there are too many; those over a digest are not.
+func TestBudget(t *testing.T) {
+	mini, openbsd := publicKey(t, "minisign public key", "a", id), publicKey(t, "demo public key", "a", id)
+	c := content(message)
+	for i := range 40 {
+		legacy, err := Verify(c, []byte(byMinisign("a", append(message, byte(i)), comment, false)), []PublicKey{mini})
+		want := "over these bytes"
+		if i >= 32 {
+			want = signature.ErrBudget.Error()
+		}
+		if err != nil || legacy.Valid || legacy.Stranger || legacy.Signer == "" || !strings.Contains(legacy.Reason, want) {
+			t.Fatalf("%d: %+v, %v, want %s", i, legacy, err, want)
+		}
+	}
+	if r, err := Verify(c, []byte(bySignify("a", message)), []PublicKey{openbsd}); err != nil || r.Valid || r.Reason != signature.ErrBudget.Error() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := Verify(c, []byte(byMinisign("a", message, comment, true)), []PublicKey{mini}); err != nil || !r.Valid {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

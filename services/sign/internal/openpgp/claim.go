@@ -54,10 +54,7 @@ func (k *Keyring) claim(body []byte, at time.Time) *claim {
 	}
 	found := k.keysOf(sig)
 	if len(found) == 0 {
-		c.result.Stranger, c.result.Reason = true, by+" is not in the keyring"
-		if why := k.whySkipped(by); why != "" {
-			c.result.Reason += ", it was skipped: " + why
-		}
+		c.result.Stranger, c.result.Reason = true, k.unknown(by)
 		return c
 	}
 	c.result.Signer = found[0].of.fingerprint

@@ -3,7 +3,9 @@ package openpgp
 import (
 	"crypto"
 	"hash"
+	"io"
 
+	"assize.dev/services/sign/internal/signature"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 )
@@ -41,6 +43,27 @@ func (d digests) need(k digest) {
 		r.in = openpgp.NewCanonicalTextHash(h)
 	}
 	d[k] = r
+}
+
+// read hashes the content, unless nothing is needed of it.
+func (d digests) read(c *signature.Content) error {
+	if len(d) == 0 {
+		return nil
+	}
+	_, err := io.Copy(d, c.ReaderFor(d.passes()))
+	return err
+}
+
+// passes is what computing the digests costs: one for each with a salt.
+// Without salts there are few digests for however many signatures.
+func (d digests) passes() int {
+	salted := 0
+	for k := range d {
+		if k.salt != "" {
+			salted++
+		}
+	}
+	return max(1, salted)
 }
 
 func (d digests) Write(p []byte) (int, error) {

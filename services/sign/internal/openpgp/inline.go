@@ -17,7 +17,8 @@ import (
 // does. Messages of any size are read once, as a stream.
 //
 // Whatever stands outside of what is signed makes the artifact not valid:
-// somebody may read it as if it were signed too.
+// somebody may read it as if it were signed too. With an empty ring all
+// signers are strangers, and a message is only read up to its data.
 func VerifyInline(c *signature.Content, ring *Keyring, at time.Time) ([]signature.Result, error) {
 	src := &source{r: c.Reader()}
 	r := bufio.NewReaderSize(src, maxArmorLine)
@@ -28,14 +29,16 @@ func VerifyInline(c *signature.Content, ring *Keyring, at time.Time) ([]signatur
 	case ClearSigned:
 		results, err = verifyCleartext(r, c.Size(), ring, at)
 	case ArmoredMessage:
-		results, err = verifyArmored(r, c.Size(), ring, at)
+		results, err = verifyArmored(r, c, ring, at)
 	default:
-		results, err = verifyMessage(r, c.Size(), ring, at)
+		results, err = verifyMessage(r, c, ring, at)
 	}
-	if src.err != nil {
+	if errors.Is(src.err, signature.ErrBudget) {
+		err = src.err
+	} else if src.err != nil {
 		return nil, src.err
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errAllStrangers) {
 		return []signature.Result{signature.Invalid(Kind, "%v", err)}, nil
 	}
 	return results, nil
@@ -57,7 +60,7 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // verifyArmored verifies a message in one armored block.
-func verifyArmored(r *bufio.Reader, size int64, ring *Keyring, at time.Time) ([]signature.Result, error) {
+func verifyArmored(r *bufio.Reader, c *signature.Content, ring *Keyring, at time.Time) ([]signature.Result, error) {
 	begin, err := readLine(r)
 	if err != nil {
 		return nil, err
@@ -66,9 +69,9 @@ func verifyArmored(r *bufio.Reader, size int64, ring *Keyring, at time.Time) ([]
 	if err != nil {
 		return nil, err
 	}
-	results, err := verifyMessage(bufio.NewReaderSize(body, maxArmorLine), size, ring, at)
+	results, err := verifyMessage(bufio.NewReaderSize(body, maxArmorLine), c, ring, at)
 	if err != nil {
-		return nil, err
+		return results, err
 	}
 	return results, onlySpace(r)
 }

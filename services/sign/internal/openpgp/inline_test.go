@@ -5,7 +5,10 @@ import (
 	"compress/flate"
 	"compress/zlib"
 	"context"
+	"crypto"
 	"encoding/base64"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,6 +188,62 @@ func TestExpansion(t *testing.T) {
 		t.Fatal(results, err)
 	}
 	check(t, results[0], "expands to more than")
+}
+
+func TestExpansionLimit(t *testing.T) {
+	for size, want := range map[int64]int64{
+		0: minExpansion, 1000: minExpansion, 1 << 20: 200 << 20, 100 << 20: 100<<20 + maxGrowth, 10 << 30: 10<<30 + maxGrowth,
+	} {
+		if got := expansion(size); got != want {
+			t.Errorf("%d bytes may become %d, want %d", size, got, want)
+		}
+	}
+}
+
+// TestNobodyKnown: without certificates a message is not decompressed, and
+// its signatures are a stranger's.
+func TestNobodyKnown(t *testing.T) {
+	ed, rsa := edKey("signer", day0), rsaKey(t, 2048, day0)
+	f := forged{created: at(500)}
+	zeros := make([]byte, 8<<20)
+	head := append([]byte{0xc0 | 11, 255, 0, 0x80, 0, 6}, "b\x00\x00\x00\x00\x00"...) // 8 MiB and header
+	large := slices.Concat(onePass(ed, 0, 0), onePass(rsa, 0, 1), head, zeros, rsa.sign(f, zeros), ed.sign(f, zeros))
+	skipped := parse(t, cert{key: ed, self: forged{hash: crypto.SHA1}}.packets())
+	for name, c := range map[string]struct {
+		artifact []byte
+		signers  []string
+	}{
+		"as it is":         {large, []string{fmt.Sprintf("%X", rsa.keyID()), fmt.Sprintf("%X", ed.keyID())}},
+		"armored":          {armor("PGP MESSAGE", large), []string{fmt.Sprintf("%X", rsa.keyID()), fmt.Sprintf("%X", ed.keyID())}},
+		"stored":           {compressed(0, large), []string{fmt.Sprintf("%X", rsa.keyID()), fmt.Sprintf("%X", ed.keyID())}},
+		"signatures first": {slices.Concat(ed.sign(f, zeros), head, zeros), []string{ed.fingerprint()}},
+	} {
+		for _, ring := range []*Keyring{nil, Merge(), skipped} {
+			counted := &countingReaderAt{r: bytes.NewReader(c.artifact)}
+			results, err := VerifyInline(signature.NewContent(t.Context(), counted, int64(len(c.artifact))), ring, received)
+			if err != nil || len(results) != len(c.signers) {
+				t.Fatalf("%s: %+v, error %v", name, results, err)
+			}
+			for i, r := range results {
+				if check(t, r, "stranger"); r.Signer != c.signers[i] || ring == skipped && r.Signer != c.signers[0] && !strings.Contains(r.Reason, "it was skipped: ") {
+					t.Errorf("%s: %+v, want %s", name, r, c.signers[i])
+				}
+			}
+			if counted.n > 1<<20 {
+				t.Errorf("%s: read %d bytes", name, counted.n)
+			}
+		}
+	}
+	for name, bad := range map[string][]byte{
+		"not signed": literal(artifact), "encrypted": pkt(18, append([]byte{1}, make([]byte, 60)...)),
+		"last one-pass signature is missing": slices.Concat(onePass(ed, 0, 0), literal(artifact)),
+	} {
+		results, err := VerifyInline(content(bad), nil, received)
+		if err != nil || len(results) != 1 {
+			t.Fatalf("%s: %+v, error %v", name, results, err)
+		}
+		check(t, results[0], name)
+	}
 }
 
 func TestCleartextLimit(t *testing.T) {

@@ -106,7 +106,10 @@ func readKeyring(data []byte, keep func(*packet.Signature) bool) ([]*certificate
 	return certificates, nil
 }
 
+// newKeyring sorts the certificates, so that those which share a key id are
+// tried in the same order everywhere.
 func newKeyring(certificates []*certificate) *Keyring {
+	slices.SortFunc(certificates, func(a, b *certificate) int { return cmp.Compare(a.fingerprint, b.fingerprint) })
 	k := &Keyring{certificates: map[string]*certificate{}, keys: map[string][]keyRef{}}
 	for _, c := range certificates {
 		k.certificates[c.fingerprint] = c
@@ -141,8 +144,10 @@ func (k *Keyring) add(r keyRef) {
 
 // Merge is a keyring of all certificates in rings. Of a certificate that is in
 // several, everything counts that any of the copies says: above all, a
-// revocation. What one ring demands of it (see LoadKeyring) it need not meet
-// in another.
+// revocation. It has to meet what each of the rings that have it among their
+// Fingerprints demands (see LoadKeyring), so that none of them has a signature
+// put down to it that it would not take alone. Rings that leave it out demand
+// nothing.
 func Merge(rings ...*Keyring) *Keyring {
 	all := map[string]*certificate{}
 	for _, ring := range rings {
@@ -156,7 +161,7 @@ func Merge(rings ...*Keyring) *Keyring {
 			all[fingerprint] = c
 		}
 	}
-	return newKeyring(slices.Collect(maps.Values(all)))
+	return newKeyring(slices.Collect(maps.Values(all))) // which sorts them
 }
 
 // merge makes one certificate of two copies.
@@ -234,18 +239,18 @@ func (k *Keyring) keysOf(sig *packet.Signature) (found []keyRef) {
 	return found
 }
 
-// whySkipped is the reason why a key is not in the keyring although a file
-// holds it; empty if none does.
-func (k *Keyring) whySkipped(issuer string) string {
+// unknown says that a key is not in the keyring, and why if a file holds it.
+func (k *Keyring) unknown(issuer string) string {
+	reason := issuer + " is not in the keyring"
 	if k == nil {
-		return ""
+		return reason
 	}
 	for _, line := range k.skipped {
 		if strings.Contains(line, issuer) {
-			return line
+			return reason + ", it was skipped: " + line
 		}
 	}
-	return ""
+	return reason
 }
 
 // admission says how long a certificate may be used because of others that
@@ -253,11 +258,11 @@ func (k *Keyring) whySkipped(issuer string) string {
 // condition.
 type admission []time.Time
 
-// admitted tells whether the keyring's own rule lets the certificate be used
-// at time t.
+// admitted tells whether the rules of all keyrings that took the certificate
+// let it be used at time t.
 func (c *certificate) admitted(t time.Time) bool {
-	return slices.ContainsFunc(c.admissions, func(a admission) bool {
-		return a == nil || a.vouchers(t) >= archVouchers
+	return len(c.admissions) > 0 && !slices.ContainsFunc(c.admissions, func(a admission) bool {
+		return a != nil && a.vouchers(t) < archVouchers
 	})
 }
 

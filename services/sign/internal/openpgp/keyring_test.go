@@ -210,6 +210,31 @@ func TestSharedKey(t *testing.T) {
 	}
 }
 
+// TestSharedKeyOrder: of two certificates that both may sign with one key, the
+// same is named every time, whatever the order of files and rings.
+func TestSharedKeyOrder(t *testing.T) {
+	signing := edKey("subkey", at(10))
+	var rings []*Keyring
+	first := ""
+	for _, name := range []string{"a", "b", "c", "d"} {
+		k := edKey(name, day0)
+		rings = append(rings, parse(t, cert{key: k, after: [][]byte{boundSubkey(k, signing, forged{hashed: [][]byte{maySign, backSig(k, signing, forged{})}})}}.packets()))
+		if first == "" || k.fingerprint() < first {
+			first = k.fingerprint()
+		}
+	}
+	sig := signing.sign(forged{created: at(500)}, artifact)
+	for i := range 20 {
+		rings = append(rings[1:], rings[0])
+		if i%2 == 1 {
+			slices.Reverse(rings)
+		}
+		if r := verify(t, Merge(rings...), sig, artifact)[0]; !r.Valid || r.Signer != first {
+			t.Fatalf("%+v, want %s", r, first)
+		}
+	}
+}
+
 func TestSkippedIsExplained(t *testing.T) {
 	ed := edKey("signer", day0)
 	ring := parse(t, cert{key: ed, self: forged{hash: crypto.SHA1}}.packets())

@@ -24,7 +24,8 @@ const maxFiles = 1000
 // Any other certificate counts as long as at least three master keys vouch
 // for one of its user ids. What NAME-revoked lists does not count.
 //
-// Whatever cannot be read is an error that names the file.
+// A certificate that other keyrings hold too must still meet Arch's rule, see
+// Merge. Whatever cannot be read is an error that names the file.
 func LoadKeyring(paths ...string) (*Keyring, error) {
 	var all []*Keyring
 	for _, path := range paths {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"assize.dev/services/sign/internal/signature"
@@ -15,11 +16,14 @@ import (
 )
 
 const (
-	// maxExpansion bounds how much larger than the artifact its decompressed
-	// content may be. Real files come to 30.
+	// maxExpansion bounds how many times larger than the artifact its
+	// decompressed content may be. Real files come to 30.
 	maxExpansion = 200
 	// minExpansion is allowed in any case, in bytes.
 	minExpansion = 16 << 20
+	// maxGrowth is how many bytes larger it may be: some seconds of hashing,
+	// as an artifact that is large itself would cost.
+	maxGrowth = 4 << 30
 )
 
 // message reads a signed message: either a one-pass signature for each
@@ -28,17 +32,20 @@ const (
 type message struct {
 	ring    *Keyring
 	at      time.Time
-	size    int64 // of the artifact
-	inside  bool  // a compressed packet
+	content *signature.Content
+	inside  bool // a compressed packet
 	onePass []*packet.OnePassSignature
 	bodies  [][]byte // of signature packets
 	sums    digests
 }
 
 // verifyMessage verifies the signatures of a binary message.
-func verifyMessage(r *bufio.Reader, size int64, ring *Keyring, at time.Time) ([]signature.Result, error) {
-	m := &message{ring: ring, at: at, size: size, sums: digests{}}
-	if err := m.read(r); err != nil {
+func verifyMessage(r *bufio.Reader, c *signature.Content, ring *Keyring, at time.Time) ([]signature.Result, error) {
+	m := &message{ring: ring, at: at, content: c, sums: digests{}}
+	switch err := m.read(r); {
+	case err == errAllStrangers:
+		return m.strangers(), err
+	case err != nil:
 		return nil, fmt.Errorf("signed message: %w", err)
 	}
 	claims := make([]*claim, len(m.bodies))
@@ -52,6 +59,26 @@ func verifyMessage(r *bufio.Reader, size int64, ring *Keyring, at time.Time) ([]
 		}
 	}
 	return settle(claims, m.sums), nil
+}
+
+// errAllStrangers ends a message before its data: there is no key to hold a
+// signature against. The results are there all the same.
+var errAllStrangers = errors.New("no certificate is known")
+
+// strangers are the results for signatures, or for what announces them, that
+// nobody known can have made.
+func (m *message) strangers() (results []signature.Result) {
+	for _, o := range slices.Backward(m.onePass) {
+		by := fmt.Sprintf("%016X", o.KeyId)
+		if len(o.KeyFingerprint) > 0 {
+			by = fmt.Sprintf("%X", o.KeyFingerprint)
+		}
+		results = append(results, signature.Stranger(Kind, by, "%s", m.ring.unknown(by)))
+	}
+	for _, body := range m.bodies {
+		results = append(results, m.ring.claim(body, m.at).result)
+	}
+	return results
 }
 
 // announced fails unless a one-pass signature is the one for sig.
@@ -167,6 +194,12 @@ func (m *message) readLiteral(body *packetBody) error {
 	if n := len(m.onePass); n > 0 && !m.onePass[n-1].IsLast {
 		return fmt.Errorf("the last one-pass signature is missing")
 	}
+	if m.ring.Len() == 0 {
+		return errAllStrangers
+	}
+	if err := m.content.Spend(m.sums.passes() - 1); err != nil { // one is being read
+		return err
+	}
 	var head [2]byte
 	if _, err := io.ReadFull(body, head[:]); err != nil {
 		return err
@@ -201,8 +234,8 @@ func (m *message) readCompressed(body *packetBody) error {
 		return fmt.Errorf("compressed with the unknown algorithm %d", algorithm)
 	}
 	m.inside = true
-	limit := max(minExpansion, m.size*maxExpansion)
-	limited := &limitedReader{inflated, limit}
+	limit := expansion(m.content.Size())
+	limited := &limitedReader{inflated, limit, limit}
 	if err := m.read(bufio.NewReaderSize(limited, maxArmorLine)); err != nil {
 		return err
 	}
@@ -220,16 +253,21 @@ func atEnd(_ byte, err error) error {
 	return truncated(err)
 }
 
+// expansion is how many bytes so many may decompress to.
+func expansion(size int64) int64 {
+	return max(minExpansion, min(size*maxExpansion, size+maxGrowth))
+}
+
 // limitedReader fails after so many bytes.
 type limitedReader struct {
-	r    io.Reader
-	left int64
+	r           io.Reader
+	limit, left int64
 }
 
 func (l *limitedReader) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	if l.left -= int64(n); l.left < 0 {
-		return 0, fmt.Errorf("expands to more than %d times its size", maxExpansion)
+		return 0, fmt.Errorf("expands to more than %d bytes", l.limit)
 	}
 	return n, err
 }

@@ -13,8 +13,8 @@
 package openpgp
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"assize.dev/services/sign/internal/signature"
@@ -44,7 +44,8 @@ const (
 // retired, between the two leaves a signature valid with a remark in Reason.
 //
 // c is read at most once, and only for signatures whose signer is in ring and
-// was fit to sign. An error is one of reading c.
+// was fit to sign. Salted signatures, of version 6, take a pass each from what
+// c allows. An error is one of reading c.
 func VerifyDetached(c *signature.Content, sig []byte, ring *Keyring, at time.Time) ([]signature.Result, error) {
 	bodies, err := detached(sig)
 	if err != nil {
@@ -58,10 +59,15 @@ func VerifyDetached(c *signature.Content, sig []byte, ring *Keyring, at time.Tim
 			sums.need(digestOf(claims[i].sig))
 		}
 	}
-	if len(sums) > 0 {
-		if _, err := io.Copy(sums, c.Reader()); err != nil {
-			return nil, err
+	err = sums.read(c)
+	if errors.Is(err, signature.ErrBudget) {
+		for _, c := range claims {
+			if c.open() {
+				c.refuse(err.Error())
+			}
 		}
+	} else if err != nil {
+		return nil, err
 	}
 	return settle(claims, sums), nil
 }

@@ -61,13 +61,13 @@ func (v *verifier) certified(s signed, e entity, leaf *x509.Certificate, p paylo
 		return a, nil
 	}
 	a := p.valid(s.kind, who.Signer())
-	a.Time, a.TimeProven, a.Certificate = signedAt, true, who
+	a.Time, a.TimeProven, a.Certificate, a.Result.Certificate = signedAt, true, who, leaf
 	return a, nil
 }
 
 func (v *verifier) trusts(who *Claims) bool {
 	for _, i := range v.anchors.Identities {
-		if i.matches(who) {
+		if i.Matches(who) {
 			return true
 		}
 	}

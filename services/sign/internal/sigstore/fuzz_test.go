@@ -1,7 +1,6 @@
 package sigstore_test
 
 import (
-	"bytes"
 	"testing"
 
 	"assize.dev/services/sign/internal/sigstore"
@@ -42,9 +41,6 @@ func FuzzParseRoot(f *testing.F) {
 		r, err := sigstore.ParseRoot(data)
 		if err != nil {
 			return
-		}
-		if again := parseRoot(t, bytes.Clone(data)); again.Digest() != r.Digest() {
-			t.Errorf("digest %s, then %s", r.Digest(), again.Digest())
 		}
 		verify(t, bundle, &sigstore.Anchors{Root: r}, now)
 	})

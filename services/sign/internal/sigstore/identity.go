@@ -24,10 +24,9 @@ type Identity struct {
 	// matches.
 	Issuer, SAN string
 
-	// The others pin what else the certificate says; empty is anything.
-	SourceRepository  string // such as https://github.com/us/app
-	SourceRef         string // such as refs/tags/*
-	RunnerEnvironment string // github-hosted or self-hosted
+	// SourceRepository pins what was built, such as
+	// https://github.com/us/app; empty is anything.
+	SourceRepository string
 }
 
 // Check refuses an identity that matches nobody, or anybody.
@@ -37,25 +36,20 @@ func (i Identity) Check() error {
 			return fmt.Errorf("identity: %s %w", f.what, err)
 		}
 	}
-	for _, f := range []struct{ what, text string }{
-		{"source repository", i.SourceRepository}, {"source ref", i.SourceRef}, {"runner environment", i.RunnerEnvironment},
-	} {
-		if f.text == "" {
-			continue
-		}
-		if err := pattern.Check(f.text); err != nil {
-			return fmt.Errorf("identity: %s %w", f.what, err)
-		}
+	if i.SourceRepository == "" {
+		return nil
+	}
+	if err := pattern.Check(i.SourceRepository); err != nil {
+		return fmt.Errorf("identity: source repository %w", err)
 	}
 	return nil
 }
 
-func (i Identity) matches(c *Claims) bool {
-	pinned := func(want, got string) bool { return want == "" || pattern.Match(want, got) }
+// Matches tells whether a certificate is the identity's, by what it says
+// alone.
+func (i Identity) Matches(c *Claims) bool {
 	return pattern.Match(i.Issuer, c.Issuer) && pattern.Match(i.SAN, c.SAN) &&
-		pinned(i.SourceRepository, c.SourceRepositoryURI) &&
-		pinned(i.SourceRef, c.SourceRepositoryRef) &&
-		pinned(i.RunnerEnvironment, c.RunnerEnvironment)
+		(i.SourceRepository == "" || pattern.Match(i.SourceRepository, c.SourceRepositoryURI))
 }
 
 // Claims is what the certificate authority says of the signer: whom the

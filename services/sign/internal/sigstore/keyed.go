@@ -8,8 +8,8 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -72,7 +72,11 @@ func (v *verifier) find(names []string, holds func(k ringKey, named bool) (bool,
 		if v.tries++; v.tries > maxTries {
 			return nil, fmt.Sprintf("more than %d signatures to check: name their keys", maxTries), nil
 		}
-		if ok, err := holds(k, isNamed); err != nil || ok {
+		ok, err := holds(k, isNamed)
+		if errors.Is(err, signature.ErrBudget) {
+			return &k, err.Error(), nil
+		}
+		if err != nil || ok {
 			return &k, "", err
 		}
 	}
@@ -150,7 +154,9 @@ func outcome(kind string, names []string, k *ringKey, reason string, p payload) 
 		}
 		return invalid(kind, signer, "%s", reason)
 	case k != nil:
-		return p.valid(kind, k.id)
+		a := p.valid(kind, k.id)
+		a.Key = signature.KeyFingerprint(k.public)
+		return a
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
 	signer := "" // the signature does not say
@@ -174,17 +180,10 @@ func (v *verifier) verifyArtifact(public crypto.PublicKey, named bool, sig []byt
 		if ed25519.VerifyWithOptions(public, sum, sig, &ed25519.Options{Hash: crypto.SHA512}) == nil {
 			return true, nil
 		}
-		if !named || len(sig) != ed25519.SignatureSize {
+		if !named {
 			return false, nil
 		}
-		pure, err := eddsa.NewVerifier(public, sig)
-		if err != nil {
-			return false, nil
-		}
-		if _, err := io.Copy(pure, v.content.Reader()); err != nil {
-			return false, err
-		}
-		return pure.Valid(), nil
+		return eddsa.Holds(v.content, sig, public)
 	case *ecdsa.PublicKey:
 		sum, err := v.content.Sum(crypto.SHA256)
 		return err == nil && ecdsa.VerifyASN1(public, sum, sig), err

@@ -19,6 +19,7 @@ import (
 
 	"assize.dev/services/sign/internal/dsse"
 	"assize.dev/services/sign/internal/dsse/dssetest"
+	"assize.dev/services/sign/internal/keys"
 	"assize.dev/services/sign/internal/sigstore"
 	"assize.dev/services/sign/internal/sigstore/sigstoretest"
 )
@@ -339,26 +340,44 @@ func TestBoundedWork(t *testing.T) {
 	wants(t, all[2], "invalid: more than 1024 signatures")
 }
 
+// TestKeyIsNamed: a key is named as it is trusted, however it signed.
+func TestKeyIsNamed(t *testing.T) {
+	sum := sha256.Sum256(artifact)
+	ed := edKey("b").Public().(ed25519.PublicKey)
+	raw := sha256.Sum256(ed)
+	for name, data := range map[string][]byte{
+		"blob":     blobBundle(t, keyID(t, ed), "SHA2_256", sum[:], ed25519.Sign(edKey("b"), artifact)),
+		"bundle":   bundled(t, sealBy(t, statement(), dssetest.Ed25519("b"))),
+		"envelope": sealBy(t, statement(), dssetest.Ed25519("b")),
+	} {
+		if r := verify(t, data, keyAnchors(t), now)[0]; r.Key != hex.EncodeToString(raw[:]) {
+			t.Errorf("%s: key %q", name, r.Key)
+		}
+	}
+	p256 := sigstoretest.Key("a").Public()
+	if r := verify(t, seal(t, "a", statement()), keyAnchors(t), now)[0]; r.Key != (keys.PublicKey{Key: p256}).Fingerprint() {
+		t.Errorf("P-256: key %q", r.Key)
+	}
+}
+
 func TestCheckAnchors(t *testing.T) {
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := sigstore.Identity{Issuer: "https://i.test", SAN: "https://s.test/*", SourceRepository: "https://s.test/a", SourceRef: "refs/**", RunnerEnvironment: "x"}
+	good := sigstore.Identity{Issuer: "https://i.test", SAN: "https://s.test/*", SourceRepository: "https://s.test/a"}
 	if err := good.Check(); err != nil {
 		t.Error(err)
 	}
 	for what, a := range map[string]*sigstore.Anchors{
-		"want an Ed":   {Keys: []crypto.PublicKey{p384.Public()}},
-		"issuer":       {Identities: []sigstore.Identity{{SAN: "a"}}},
-		"SAN is":       {Identities: []sigstore.Identity{{Issuer: "a"}}},
-		"anybody":      {Identities: []sigstore.Identity{{Issuer: "a", SAN: "**"}}},
-		"white space":  {Identities: []sigstore.Identity{{Issuer: "a", SAN: "b c"}}},
-		"2049 bytes":   {Identities: []sigstore.Identity{{Issuer: "a", SAN: strings.Repeat("a", 2049)}}},
-		"not UTF-8":    {Identities: []sigstore.Identity{{Issuer: "a", SAN: "\xff"}}},
-		"repository":   {Identities: []sigstore.Identity{{Issuer: "a", SAN: "b", SourceRepository: "*"}}},
-		"source ref":   {Identities: []sigstore.Identity{{Issuer: "a", SAN: "b", SourceRef: "*"}}},
-		"environment ": {Identities: []sigstore.Identity{{Issuer: "a", SAN: "b", RunnerEnvironment: "*"}}},
+		"want an Ed":  {Keys: []crypto.PublicKey{p384.Public()}},
+		"issuer":      {Identities: []sigstore.Identity{{SAN: "a"}}},
+		"SAN is":      {Identities: []sigstore.Identity{{Issuer: "a"}}},
+		"anybody":     {Identities: []sigstore.Identity{{Issuer: "a", SAN: "**"}}},
+		"white space": {Identities: []sigstore.Identity{{Issuer: "a", SAN: "b c"}}},
+		"2049 bytes":  {Identities: []sigstore.Identity{{Issuer: "a", SAN: strings.Repeat("a", 2049)}}},
+		"not UTF-8":   {Identities: []sigstore.Identity{{Issuer: "a", SAN: "\xff"}}},
+		"repository":  {Identities: []sigstore.Identity{{Issuer: "a", SAN: "b", SourceRepository: "*"}}},
 	} {
 		if err := a.Check(); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)

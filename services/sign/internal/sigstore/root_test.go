@@ -2,10 +2,6 @@ package sigstore_test
 
 import (
 	"bytes"
-	"encoding/json"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -66,78 +62,6 @@ func TestParseRoot(t *testing.T) {
 	} {
 		if _, err := sigstore.ParseRoot(c.data); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
-		}
-	}
-}
-
-// TestRootDigest changes everything that decides, one after the other.
-func TestRootDigest(t *testing.T) {
-	good := fake.TrustedRoot(sigstoretest.Trust{CT: true})
-	digest := parseRoot(t, good).Digest()
-	same := map[string][]byte{
-		"indented": func() []byte {
-			var b bytes.Buffer
-			if err := json.Indent(&b, good, "", " "); err != nil {
-				t.Fatal(err)
-			}
-			return b.Bytes()
-		}(),
-		"order":   edited(t, good, func(d object) { slices.Reverse(d["tlogs"].([]any)) }),
-		"subject": edited(t, good, set("x", "certificateAuthorities", 0, "subject", "commonName")),
-	}
-	for what, data := range same {
-		if got := parseRoot(t, data).Digest(); got != digest {
-			t.Errorf("%s: %s, want %s", what, got, digest)
-		}
-	}
-	seen := map[string]string{digest.String(): "the first"}
-	later := "2024-02-01T00:00:00Z"
-	for what, data := range map[string][]byte{
-		"no CT":     edited(t, good, func(d object) { delete(d, "ctlogs") }),
-		"no TSA":    edited(t, good, func(d object) { delete(d, "timestampAuthorities") }),
-		"one log":   edited(t, good, func(d object) { d["tlogs"] = d["tlogs"].([]any)[:1] }),
-		"log from":  edited(t, good, set(later, "tlogs", 0, "publicKey", "validFor", "start")),
-		"log until": edited(t, good, set(later, "tlogs", 0, "publicKey", "validFor", "end")),
-		"log name":  edited(t, good, set("https://x.test", "tlogs", 0, "baseUrl")),
-		"log id":    edited(t, good, set("AAAA", "tlogs", 0, "logId", "keyId")),
-		"log key": edited(t, good, func(d object) {
-			set(at(d, "tlogs", 1, "publicKey", "rawBytes"), "tlogs", 0, "publicKey", "rawBytes")(d)
-		}),
-		"authority until": edited(t, good, set(later, "certificateAuthorities", 0, "validFor", "end")),
-		"authority's chain": edited(t, good, func(d object) {
-			c := at(d, "certificateAuthorities", 0, "certChain").(object)
-			c["certificates"] = c["certificates"].([]any)[1:]
-		}),
-		"TSA until": edited(t, good, set(later, "timestampAuthorities", 0, "validFor", "end")),
-		"TSA name":  edited(t, good, set("https://x.test", "timestampAuthorities", 0, "uri")),
-		"TSA without leaf": edited(t, good, func(d object) {
-			c := at(d, "timestampAuthorities", 0, "certChain").(object)
-			c["certificates"] = c["certificates"].([]any)[1:]
-		}),
-		"another instance's": sigstoretest.New("other").TrustedRoot(sigstoretest.Trust{CT: true}),
-	} {
-		got := parseRoot(t, data).Digest().String()
-		if other, known := seen[got]; known {
-			t.Errorf("%s has the digest of %s", what, other)
-		}
-		seen[got] = what
-	}
-}
-
-func TestLoadRoot(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "trusted_root.json")
-	if _, err := sigstore.LoadRoot(path); err == nil || !strings.Contains(err.Error(), "loading trusted root") {
-		t.Error(err)
-	}
-	for _, c := range []struct{ data, want string }{
-		{string(fake.TrustedRoot(sigstoretest.Trust{})), ""}, {"{}", path}, {strings.Repeat(" ", 2<<20), "at most"},
-	} {
-		if err := os.WriteFile(path, []byte(c.data), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := sigstore.LoadRoot(path)
-		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v, want %q", err, c.want)
 		}
 	}
 }

@@ -98,6 +98,8 @@ func checkPromises(t testing.TB, all []sigstore.Attestation) {
 		switch {
 		case r.Kind == "":
 			t.Errorf("no kind: %+v", r)
+		case (r.Key != "") != (r.Valid && r.Certificate == nil) || (r.Result.Certificate != nil) != (r.Certificate != nil):
+			t.Errorf("key %q, certificate %v: %+v", r.Key, r.Result.Certificate != nil, r)
 		case r.Valid && (r.Stranger || r.Signer == ""):
 			t.Errorf("valid, and a stranger or nobody: %+v", r)
 		case !r.Valid && (r.Reason == "" || len(r.Reason) > 600):

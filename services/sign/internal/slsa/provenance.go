@@ -50,9 +50,11 @@ func Parse(statement []byte) (*Document, error) {
 	if err := read(s.Predicate); err != nil {
 		return nil, fmt.Errorf("provenance: %w", err)
 	}
-	for what, v := range map[string]string{"builder id": d.Builder, "build type": d.BuildType, "source": d.Source, "source digest": d.SourceDigest} {
-		if len(v) > pattern.MaxLength {
-			return nil, fmt.Errorf("provenance: %s of %d bytes, at most %d", what, len(v), pattern.MaxLength)
+	for _, claim := range []struct{ what, text string }{
+		{"builder id", d.Builder}, {"build type", d.BuildType}, {"source", d.Source}, {"source digest", d.SourceDigest},
+	} {
+		if len(claim.text) > pattern.MaxLength {
+			return nil, fmt.Errorf("provenance: %s of %d bytes, at most %d", claim.what, len(claim.text), pattern.MaxLength)
 		}
 	}
 	return d, nil

@@ -109,6 +109,7 @@ func (r Rule) disbelieves(signer Signer, builder string) string {
 const (
 	githubIssuer = "https://token.actions.githubusercontent.com"
 	githubHosted = "github-hosted"
+	gitlabHosted = "gitlab-hosted"
 	selfHosted   = "self-hosted"
 	anyWorkflow  = "https://github.com/*/*/.github/workflows/*@**"
 	slsaGitHub   = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/"
@@ -137,10 +138,6 @@ func BuiltIn() []Rule {
 		Rule{
 			Name: "slsa-github-generator delegator", Builder: slsaGitHub + "builder_*_slsa3.yml" + releaseTag,
 			Issuer: githubIssuer, SAN: slsaGitHub + "delegator_*_slsa3.yml" + releaseTag, RunnerEnvironment: githubHosted, Level: 3,
-		},
-		Rule{
-			Name: "Bazel Central Registry", Builder: "https://github.com/bazel-contrib/.github/.github/workflows/release_ruleset.yaml@refs/tags/v*.*.*", BuilderIsSAN: true,
-			Issuer: githubIssuer, SAN: "https://github.com/bazel-contrib/.github/.github/workflows/release_ruleset.yaml@refs/tags/v*.*.*", RunnerEnvironment: githubHosted, Level: 3,
 		},
 		Rule{
 			Name: "Bazel Central Registry", Builder: "https://github.com/bazel-contrib/publish-to-bcr/.github/workflows/publish.yaml@refs/tags/v*.*.*", BuilderIsSAN: true,

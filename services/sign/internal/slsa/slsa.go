@@ -33,6 +33,8 @@ type Provenance struct {
 	// Level is the SLSA build level, 0 to 3. 0 means that something was wrong
 	// or unexpected, and then Reason says what.
 	Level int
+	// Known says that a rule knew the builder. If not, Level is 1 at most.
+	Known bool
 	// Builder, BuildType, Source and SourceDigest are the document's claims.
 	// Unless Level is 0, the source is also the one that the signer's
 	// certificate names, if it names one.
@@ -44,14 +46,16 @@ type Provenance struct {
 	Reason string
 }
 
-// unknownBuilder is the level that a trusted signature is worth if nothing is
-// known of the builder: provenance exists.
+// unknownBuilder is the level that provenance is worth if nothing is known of
+// the builder: it exists, and a build service or a trusted key vouches for it.
 const unknownBuilder = 1
 
 // Evaluate judges a statement that signer, whom the caller trusts, has
 // verifiably signed. The first of the rules whose builder and signer fit
-// decides the level; if no rule knows the builder, it is 1; if rules know it
-// and another signer than theirs vouches for it, 0.
+// decides the level; if rules know the builder and another signer than theirs
+// vouches for it, it is 0. If no rule knows the builder, it is 1 for a key and
+// for a certificate which says that the build ran on a build service, hosted
+// or not, and 0 for any other, such as a person's.
 func Evaluate(statement []byte, signer Signer, artifact Artifact, want Expectations, rules []Rule) Provenance {
 	p := Provenance{SignerURI: signer.SAN}
 	if signer.KeyID != "" {
@@ -80,14 +84,19 @@ func (p *Provenance) evaluate(statement []byte, signer Signer, artifact Artifact
 		return 0, "the provenance names no builder"
 	}
 	rule, problem := lookup(rules, signer, document.Builder)
+	p.Known = rule != nil || problem != ""
 	if problem != "" {
 		return 0, problem
 	}
-	reason := fmt.Sprintf("no rule knows builder %.200q: the level is %d at most", document.Builder, unknownBuilder)
-	if rule == nil {
-		rule = &Rule{Level: unknownBuilder}
-	} else {
+	var reason string
+	switch {
+	case rule != nil:
 		reason = "rule " + rule.Name
+	case signer.KeyID != "" || slices.Contains([]string{githubHosted, gitlabHosted, selfHosted}, signer.RunnerEnvironment):
+		rule = &Rule{Level: unknownBuilder}
+		reason = fmt.Sprintf("no rule knows builder %.200q: the level is %d at most", document.Builder, unknownBuilder)
+	default:
+		return 0, fmt.Sprintf("no rule knows builder %.200q, and the signer's certificate does not say that a build service ran it", document.Builder)
 	}
 	if problem := p.agreeSource(signer); problem != "" {
 		return 0, problem

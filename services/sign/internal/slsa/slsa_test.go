@@ -133,6 +133,7 @@ func TestEvaluate(t *testing.T) {
 		signer    slsa.Signer
 		want      slsa.Expectations
 		rules     []slsa.Rule // the built-in ones if nil
+		unknown   bool        // to all rules
 		level     int
 		reason    string
 	}{
@@ -145,7 +146,7 @@ func TestEvaluate(t *testing.T) {
 		{name: "Go builder", statement: v1(builder(generator + "builder_go_slsa3.yml@refs/tags/v2.0.0")), signer: signer(san(generator + "builder_go_slsa3.yml@refs/tags/v2.0.0")), level: 3},
 		{name: "container builder", statement: v1(builder(generator + "builder_container-based_slsa3.yml@refs/tags/v2.0.0")), signer: signer(san(generator + "builder_container-based_slsa3.yml@refs/tags/v2.0.0")), level: 3},
 		{name: "delegator", statement: v1(builder(generator + "builder_nodejs_slsa3.yml@refs/tags/v1.8.0")), signer: signer(san(generator + "delegator_lowperms-generic_slsa3.yml@refs/tags/v1.8.0")), level: 3, reason: "delegator"},
-		{name: "Bazel Central Registry", statement: v1(builder("https://github.com/bazel-contrib/.github/.github/workflows/release_ruleset.yaml@refs/tags/v7.2.0")), signer: signer(san("https://github.com/bazel-contrib/.github/.github/workflows/release_ruleset.yaml@refs/tags/v7.2.0")), level: 3},
+		{name: "Bazel Central Registry", statement: v1(builder("https://github.com/bazel-contrib/publish-to-bcr/.github/workflows/publish.yaml@refs/tags/v1.0.0")), signer: signer(san("https://github.com/bazel-contrib/publish-to-bcr/.github/workflows/publish.yaml@refs/tags/v1.0.0")), level: 3},
 		{name: "generator, not a release", statement: v1(builder(generator + "generator_generic_slsa3.yml@refs/heads/main")), signer: signer(san(generator + "generator_generic_slsa3.yml@refs/heads/main")), level: 2},
 		{name: "generator on a self-hosted runner", statement: v02(), signer: signer(san(tag), runner("self-hosted")), level: 1, reason: "self-hosted"},
 		{name: "generator on a runner nobody knows", statement: v02(), signer: signer(san(tag), runner("")), level: 0, reason: "runner environment"},
@@ -158,9 +159,13 @@ func TestEvaluate(t *testing.T) {
 		{name: "says hosted, a person signed", statement: v1(), signer: signer(san("dev@example.test")), level: 0, reason: "certificate names"},
 		{name: "says hosted, a key signed", statement: v1(), signer: byKey("SHA256:abc"), level: 0, reason: "it is a key"},
 		{name: "another workflow as builder", statement: v1(builder(repository + "/.github/workflows/other.yml@refs/tags/v1.0.0")), signer: signer(), level: 0, reason: "certificate names"},
-		{name: "unknown builder", statement: v1(builder("https://builder.test")), signer: signer(), level: 1, reason: "no rule knows builder"},
-		{name: "unknown builder of level 4", statement: v1(builder("https://builder.test/SLSA_BUILD_LEVEL_4")), signer: byKey("SHA256:abc"), level: 1},
-		{name: "no rules", statement: v1(), signer: signer(), rules: []slsa.Rule{}, level: 1, reason: "no rule knows"},
+		{name: "unknown builder", statement: v1(builder("https://builder.test")), signer: signer(), unknown: true, level: 1, reason: "no rule knows builder"},
+		{name: "unknown builder on GitLab", statement: v1(builder("https://builder.test")), signer: signer(runner("gitlab-hosted")), unknown: true, level: 1},
+		{name: "unknown builder, self-hosted", statement: v1(builder("https://builder.test")), signer: signer(runner("self-hosted")), unknown: true, level: 1},
+		{name: "unknown builder, a person signed", statement: v1(builder("https://builder.test")), signer: signer(san("dev@example.test"), runner("")), unknown: true, level: 0, reason: "does not say that a build service ran it"},
+		{name: "unknown builder, unknown runner", statement: v1(builder("https://builder.test")), signer: signer(runner("laptop")), unknown: true, level: 0, reason: "no rule knows builder"},
+		{name: "unknown builder of level 4", statement: v1(builder("https://builder.test/SLSA_BUILD_LEVEL_4")), signer: byKey("SHA256:abc"), unknown: true, level: 1},
+		{name: "no rules", statement: v1(), signer: signer(), rules: []slsa.Rule{}, unknown: true, level: 1, reason: "no rule knows"},
 
 		{name: "own rule first", statement: v1(), signer: signer(), rules: own(), level: 3, reason: "our builder"},
 		{name: "own rule, another signer", statement: v1(), signer: signer(san(strings.ReplaceAll(workflow, "example", "other"))), rules: own(), level: 2},
@@ -226,6 +231,9 @@ func TestEvaluate(t *testing.T) {
 			if p.Level != c.level || !strings.Contains(p.Reason, c.reason) || p.Reason == "" {
 				t.Errorf("got level %d, %s\nwant level %d, %s", p.Level, p.Reason, c.level, c.reason)
 			}
+			if p.Known && c.unknown || p.Level > 0 && p.Known == c.unknown {
+				t.Errorf("the builder is known: %v", p.Known)
+			}
 			if p.SignerURI != c.signer.SAN+c.signer.KeyID {
 				t.Errorf("signer %q", p.SignerURI)
 			}
@@ -238,7 +246,7 @@ func TestEvaluate(t *testing.T) {
 
 func TestEvaluateTells(t *testing.T) {
 	want := slsa.Provenance{
-		Level: 2, Builder: hosted, BuildType: buildType, Source: repository, SourceDigest: commit,
+		Level: 2, Known: true, Builder: hosted, BuildType: buildType, Source: repository, SourceDigest: commit,
 		SignerURI: workflow, PredicateType: slsa.PredicateV1, Reason: "rule GitHub Actions, github-hosted runner",
 	}
 	if got := slsa.Evaluate(v1(), signer(), artifact, slsa.Expectations{}, slsa.BuiltIn()); got != want {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"time"
 
@@ -26,6 +24,7 @@ type line struct {
 	// The key counts from after to before, both included; zero is no limit.
 	after, before time.Time
 	key           []byte // wire form
+	fingerprint   string // of the key, as signature.KeyFingerprint gives it
 }
 
 // Bounds of a list: it is read into memory, and every signature is compared
@@ -34,24 +33,6 @@ const (
 	maxList  = 4 << 20
 	maxLines = 1 << 14
 )
-
-// LoadAllowedSigners reads a file, see ParseAllowedSigners.
-func LoadAllowedSigners(path string) (*AllowedSigners, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("loading allowed signers: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxList+1))
-	if err != nil {
-		return nil, fmt.Errorf("loading allowed signers: %w", err)
-	}
-	list, err := ParseAllowedSigners(data)
-	if err != nil {
-		return nil, fmt.Errorf("loading allowed signers: %s: %w", path, err)
-	}
-	return list, nil
-}
 
 // ParseAllowedSigners reads the format of ALLOWED SIGNERS in ssh-keygen(1).
 // The first line that is not understood stops it, and the error has its
@@ -82,6 +63,25 @@ func ParseAllowedSigners(data []byte) (*AllowedSigners, error) {
 		list.lines = append(list.lines, l)
 	}
 	return list, nil
+}
+
+// Keys are the fingerprints of the keys that the lines name, as Result.Key
+// gives them, each once, in the order of the lines. Authorities are left out:
+// they do not sign themselves.
+func (a *AllowedSigners) Keys() []string {
+	if a == nil {
+		return nil
+	}
+	var all []string
+	seen := map[string]bool{}
+	for _, l := range a.lines {
+		if l.authority || seen[l.fingerprint] {
+			continue
+		}
+		seen[l.fingerprint] = true
+		all = append(all, l.fingerprint)
+	}
+	return all
 }
 
 // answer is what the list says of a signer.

@@ -3,13 +3,14 @@ package sshsig
 import (
 	"bytes"
 	"encoding/base64"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"assize.dev/services/sign/internal/keys"
 )
 
 func keyLine(s ssh.Signer) string {
@@ -86,18 +87,20 @@ func TestParseAllowedSigners(t *testing.T) {
 	}
 }
 
-func TestLoadAllowedSigners(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "allowed")
-	if _, err := LoadAllowedSigners(path); err == nil {
-		t.Error("a file that does not exist is read")
+func TestKeys(t *testing.T) {
+	a, b, rsa, token := ed25519Signer("a"), ed25519Signer("b"), rsaSigner(2048), ed25519Token(userPresent)
+	fingerprint := func(s ssh.Signer) string {
+		return keys.PublicKey{Key: s.PublicKey().(ssh.CryptoPublicKey).CryptoPublicKey()}.Fingerprint()
 	}
-	for text, want := range map[string]string{"me " + keyLine(ed25519Signer("a")): "", "\nme": path + ": line 2", strings.Repeat("#", maxList+1): "more than"} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := LoadAllowedSigners(path); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%.20q: %v", text, err)
-		}
+	l, err := ParseAllowedSigners([]byte("me " + keyLine(rsa) + "\nyou cert-authority " + keyLine(b) + "\nyou " + keyLine(a) + "\nhe " + keyLine(a) + "\nhe " + keyLine(token) + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := l.Keys(), []string{fingerprint(rsa), fingerprint(a), fingerprint(token)}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := (*AllowedSigners)(nil).Keys(); got != nil {
+		t.Errorf("nobody has %q", got)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"assize.dev/services/sign/internal/signature"
 )
 
 // certify makes a certificate for me, good for one day before and after now.
@@ -31,7 +33,7 @@ func TestCertificates(t *testing.T) {
 		cert := certify(signer.PublicKey(), authority, nil)
 		sig := making{signer: signer, cert: cert}.armored()
 		want := me + " " + ssh.FingerprintSHA256(signer.PublicKey())
-		if r := verify(t, message, sig, list(t, "*@example.test cert-authority", authority.PublicKey()), "", namespace); !r.Valid || r.Signer != want {
+		if r := verify(t, message, sig, list(t, "*@example.test cert-authority", authority.PublicKey()), "", namespace); !r.Valid || r.Signer != want || r.Key != signature.KeyFingerprint(public(signer.PublicKey())) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}

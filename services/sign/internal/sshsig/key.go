@@ -1,6 +1,7 @@
 package sshsig
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"fmt"
@@ -31,7 +32,7 @@ func checkKey(key ssh.PublicKey) error {
 	if formats[key.Type()] == nil {
 		return fmt.Errorf("key is %s, want Ed25519, ECDSA, RSA or one on a FIDO token", key.Type())
 	}
-	switch public := key.(ssh.CryptoPublicKey).CryptoPublicKey().(type) {
+	switch public := public(key).(type) {
 	case ed25519.PublicKey:
 		return eddsa.CheckKey(public)
 	case *rsa.PublicKey:
@@ -48,4 +49,10 @@ func plain(key ssh.PublicKey) ssh.PublicKey {
 		return cert.Key
 	}
 	return key
+}
+
+// public is the key of a type that is accepted, as other kinds of signatures
+// know it.
+func public(key ssh.PublicKey) crypto.PublicKey {
+	return plain(key).(ssh.CryptoPublicKey).CryptoPublicKey()
 }

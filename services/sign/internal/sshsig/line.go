@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"assize.dev/services/sign/internal/signature"
 )
 
 // parseLine reads "principals [options] keytype base64 [comment]".
@@ -36,9 +38,11 @@ func parseLine(text string) (line, error) {
 		return line{}, fmt.Errorf("%.80q is no type of key that is accepted", field)
 	}
 	encoded, _, _ := strings.Cut(strings.ReplaceAll(rest, "\t", " "), " ")
-	if l.key, err = parseKey(field, encoded); err != nil {
+	key, err := parseKey(field, encoded)
+	if err != nil {
 		return line{}, err
 	}
+	l.key, l.fingerprint = key.Marshal(), signature.KeyFingerprint(public(key))
 	return l, nil
 }
 
@@ -173,8 +177,8 @@ func parseTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%.40q is no time: want YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, and maybe Z, since 1970", text)
 }
 
-// parseKey reads a key of the type that stands before it, into wire form.
-func parseKey(keyType, encoded string) ([]byte, error) {
+// parseKey reads a key of the type that stands before it.
+func parseKey(keyType, encoded string) (ssh.PublicKey, error) {
 	wire, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil {
 		return nil, fmt.Errorf("key: %w", err)
@@ -186,8 +190,5 @@ func parseKey(keyType, encoded string) ([]byte, error) {
 	if key.Type() != keyType {
 		return nil, fmt.Errorf("key is %s, not %s as the line says", key.Type(), keyType)
 	}
-	if err := checkKey(key); err != nil {
-		return nil, err
-	}
-	return key.Marshal(), nil
+	return key, checkKey(key)
 }

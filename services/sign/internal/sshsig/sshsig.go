@@ -33,16 +33,17 @@ const kind = "ssh"
 // prints it, never that of an authority. It is the fingerprint alone where no
 // principal is known to be right.
 //
-// A key that is not listed, or only for others than identity, is a stranger.
-// A line that does not allow the namespace or the time makes the signature
-// invalid. An error is that of reading the content.
+// A key that is not listed, or only for others than identity, is a stranger,
+// whatever namespace it signed for. For a key that is listed, another
+// namespace, or a line that does not allow the namespace or the time, makes
+// the signature invalid. An error is that of reading the content.
 func Verify(c *signature.Content, sig []byte, allowed *AllowedSigners, identity, namespace string, at time.Time) (signature.Result, error) {
 	s, err := parse(sig)
 	if err != nil {
 		return signature.Invalid(kind, "%v", err), nil
 	}
 	result := signature.Result{Kind: kind, Signer: ssh.FingerprintSHA256(plain(s.key))}
-	if err := s.check(namespace, at); err != nil {
+	if err := s.check(at); err != nil {
 		result.Reason = err.Error()
 		return result, nil
 	}
@@ -55,19 +56,21 @@ func Verify(c *signature.Content, sig []byte, allowed *AllowedSigners, identity,
 		return result, nil
 	}
 	a := allowed.find(s.key, identity, namespace, at)
-	result.Valid, result.Stranger, result.Reason = a.allowed, a.stranger, a.reason
-	if a.allowed {
+	switch {
+	case !a.stranger && s.namespace != namespace:
+		result.Reason = fmt.Sprintf("signature is for namespace %.80q, want %.80q", s.namespace, namespace)
+	case a.allowed:
+		result.Valid, result.Key = true, signature.KeyFingerprint(public(s.key))
 		result.Signer = a.principal + " " + result.Signer
+	default:
+		result.Stranger, result.Reason = a.stranger, a.reason
 	}
 	return result, nil
 }
 
 // check tells what is wrong with a signature whatever the content and whoever
 // is allowed.
-func (s *parsed) check(namespace string, at time.Time) error {
-	if s.namespace != namespace {
-		return fmt.Errorf("signature is for namespace %.80q, want %.80q", s.namespace, namespace)
-	}
+func (s *parsed) check(at time.Time) error {
 	// A token that nobody touches signs for any program on its owner's machine.
 	if s.onToken() && s.flags()&userPresent == 0 {
 		return errors.New("FIDO token signed without being touched")

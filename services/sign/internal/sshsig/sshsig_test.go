@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func verify(t testing.TB, message, sig []byte, l *AllowedSigners, identity, name
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Kind != "ssh" || r.Valid && (r.Stranger || r.Signer == "") || !r.Valid && r.Reason == "" || !r.Time.IsZero() {
+	if r.Kind != "ssh" || r.Valid && (r.Stranger || r.Signer == "") || !r.Valid && r.Reason == "" || !r.Time.IsZero() || r.Valid == (r.Key == "") {
 		t.Fatalf("contradicts itself: %+v", r)
 	}
 	return r
@@ -71,7 +72,7 @@ func TestEveryKind(t *testing.T) {
 			sig := making{signer: signer, hash: hash}.armored()
 			want := me + " " + ssh.FingerprintSHA256(signer.PublicKey())
 			for _, identity := range []string{me, ""} {
-				if r := verify(t, message, sig, l, identity, namespace); !r.Valid || r.Signer != want || r.Reason != "" {
+				if r := verify(t, message, sig, l, identity, namespace); !r.Valid || r.Signer != want || r.Reason != "" || !slices.Equal(l.Keys(), []string{r.Key}) {
 					t.Errorf("%s, %s: %+v", name, hash, r)
 				}
 			}
@@ -143,8 +144,18 @@ func TestNamespace(t *testing.T) {
 	for _, made := range []string{"file", "git"} {
 		for _, wanted := range []string{"file", "git", "File", "*", ""} {
 			r := verify(t, message, making{signer: key, namespace: made}.armored(), l, me, wanted)
-			if r.Valid != (made == wanted) || r.Stranger {
+			if r.Valid != (made == wanted) || r.Stranger || !r.Valid && !strings.Contains(r.Reason, "is for namespace") {
 				t.Errorf("made for %q, want %q: %+v", made, wanted, r)
+			}
+			// Whoever is not listed is a stranger, in this namespace or another.
+			for _, others := range []*AllowedSigners{nil, list(t, "*", ed25519Signer("b").PublicKey()), list(t, "you", key.PublicKey())} {
+				sig := making{signer: key, namespace: made}.armored()
+				if r := verify(t, message, sig, others, me, wanted); r.Valid || !r.Stranger {
+					t.Errorf("made for %q, want %q, of others: %+v", made, wanted, r)
+				}
+				if r := verify(t, message[1:], sig, others, me, wanted); r.Valid || r.Stranger || !strings.Contains(r.Reason, "does not hold") {
+					t.Errorf("made for %q, want %q, of others and changed: %+v", made, wanted, r)
+				}
 			}
 		}
 	}

@@ -8,15 +8,36 @@ import (
 	_ "crypto/sha256" // for crypto.SHA256
 	_ "crypto/sha512" // for crypto.SHA384, crypto.SHA512
 	"crypto/x509"
-	"io"
+	"errors"
 
 	"assize.dev/services/sign/internal/eddsa"
 	"assize.dev/services/sign/internal/signature"
 )
 
-// checkPlain checks a signature that does not say how it was made. The hash
-// is found by trying: SHA-256 first, which the caller mostly knows already.
+// checkPlain checks a signature that does not say how it was made, once for
+// all publishers.
 func checkPlain(c *signature.Content, leaf *x509.Certificate, value []byte) error {
+	type plain struct{ leaf, value string }
+	return checkOnce(c, plain{string(leaf.Raw), string(value)}, func() error { return tryHashes(c, leaf, value) })
+}
+
+// checkOnce remembers the flaw that check found, or that it found none.
+func checkOnce(c *signature.Content, key any, check func() error) error {
+	found, err := signature.Once(c, key, func() (f flaw, err error) {
+		if err = check(); errors.As(err, &f) {
+			return f, nil
+		}
+		return "", err
+	})
+	if err == nil && found != "" {
+		return found
+	}
+	return err
+}
+
+// tryHashes finds the hash by trying: SHA-256 first, which the caller mostly
+// knows already.
+func tryHashes(c *signature.Content, leaf *x509.Certificate, value []byte) error {
 	if err := checkLink(leaf, false); err != nil {
 		return err
 	}
@@ -56,15 +77,12 @@ func verifyPSS(key *rsa.PublicKey, h crypto.Hash, sum, value []byte) bool {
 
 // checkEd25519 streams the message through the verifier.
 func checkEd25519(c *signature.Content, key ed25519.PublicKey, value []byte) error {
-	v, err := eddsa.NewVerifier(key, value)
-	if err != nil {
-		return flawf("%s", err)
+	if len(value) != ed25519.SignatureSize {
+		return flawf("Ed25519 signature of %d bytes, want %d", len(value), ed25519.SignatureSize)
 	}
-	if _, err := io.Copy(v, c.Reader()); err != nil {
-		return err
+	holds, err := eddsa.Holds(c, value, key)
+	if err == nil && !holds {
+		err = errMismatch
 	}
-	if !v.Valid() {
-		return errMismatch
-	}
-	return nil
+	return err
 }

@@ -8,8 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 )
@@ -19,7 +17,6 @@ import (
 const (
 	MaxChainFile = 256 << 10
 	maxChain     = 10
-	maxRootFile  = 4 << 20
 	maxRoots     = 2000
 )
 
@@ -47,32 +44,6 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 		}
 	}
 	return certs, nil
-}
-
-// LoadCertificates reads a file for ParseCertificates.
-func LoadCertificates(path string) ([]*x509.Certificate, error) {
-	return load(path, maxRootFile, ParseCertificates)
-}
-
-func load[T any](path string, most int64, parse func([]byte) (T, error)) (T, error) {
-	var none T
-	f, err := os.Open(path)
-	if err != nil {
-		return none, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return none, err
-	}
-	if int64(len(data)) > most {
-		return none, fmt.Errorf("%s: more than %d bytes", path, most)
-	}
-	parsed, err := parse(data)
-	if err != nil {
-		return none, fmt.Errorf("%s: %w", path, err)
-	}
-	return parsed, nil
 }
 
 func parseCertificates(data []byte, most int) ([]*x509.Certificate, error) {

@@ -6,8 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -88,30 +86,4 @@ func TestParseCertificates(t *testing.T) {
 func withKey(c *x509.Certificate, key asn1.BitString) *x509.Certificate {
 	old := c.RawSubjectPublicKeyInfo[len(c.RawSubjectPublicKeyInfo)-32:]
 	return must(x509.ParseCertificate(bytes.ReplaceAll(c.Raw, old, key.Bytes)))
-}
-
-func TestLoad(t *testing.T) {
-	w := theWorld()
-	dir := t.TempDir()
-	file := func(name string, data []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	for _, c := range []struct {
-		why  string
-		load func() error
-	}{
-		{"", func() error { _, err := LoadCertificates(file("root.der", w.root.cert.Raw)); return err }},
-		{"", func() error { _, err := LoadCRL(file("crl", w.root.crlDER(nil))); return err }},
-		{"", func() error { _, err := LoadOCSP(file("ocsp", w.inter.ocspDER(w.leaf.cert, w.inter, nil))); return err }},
-		{"bad.pem: neither", func() error { _, err := LoadCertificates(file("bad.pem", []byte("x"))); return err }},
-		{"more than", func() error { _, err := LoadOCSP(file("large", make([]byte, maxOCSP+1))); return err }},
-		{"no such file", func() error { _, err := LoadCRL(filepath.Join(dir, "absent")); return err }},
-		{"directory", func() error { _, err := LoadCRL(dir); return err }},
-	} {
-		mentions(t, c.load(), c.why)
-	}
 }

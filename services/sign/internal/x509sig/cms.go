@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -120,7 +121,7 @@ func (s *signerInfo) check(c *signature.Content, contentType asn1.ObjectIdentifi
 		if !s.identifies(candidate) {
 			continue
 		}
-		now := s.checkBy(candidate, c, contentType)
+		now := checkOnce(c, attempt{string(candidate.Raw), s.id}, func() error { return s.checkBy(candidate, c, contentType) })
 		if now == nil {
 			return candidate, nil
 		}
@@ -129,6 +130,13 @@ func (s *signerInfo) check(c *signature.Content, contentType asn1.ObjectIdentifi
 		}
 	}
 	return leaf, err
+}
+
+// attempt is a signature of CMS, and the certificate it may be by. What type
+// of content it is over is the same for all signatures that share a Content.
+type attempt struct {
+	leaf   string
+	signer [sha256.Size]byte
 }
 
 // checkBy is RFC 5652, section 5.6.
@@ -194,8 +202,8 @@ func (s *signerInfo) checkWithoutAttributes(leaf *x509.Certificate, c *signature
 // isSet tells whether the content is one SET in DER, from its first bytes.
 func isSet(c *signature.Content) (bool, error) {
 	head := make([]byte, min(c.Size(), 6)) // tag and the length of up to 4 GiB
-	if _, err := io.ReadFull(c.Reader(), head); err != nil {
-		return false, err
+	if _, err := io.ReadFull(io.NewSectionReader(c.ReaderAt(), 0, c.Size()), head); err != nil {
+		return false, fmt.Errorf("reading artifact: %w", err)
 	}
 	if len(head) < 2 || head[0] != byte(cryptobyte_asn1.SET) {
 		return false, nil

@@ -268,7 +268,11 @@ func TestDamage(t *testing.T) {
 				if !r.Valid {
 					continue
 				}
-				if survived++; r != good {
+				survived++
+				if r.Certificate.Equal(good.Certificate) {
+					r.Certificate = good.Certificate // each is parsed anew
+				}
+				if r != good {
 					t.Errorf("byte %d changed by %#x: %+v", i, flip, r)
 				}
 			}

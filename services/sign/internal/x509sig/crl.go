@@ -79,9 +79,6 @@ func ParseCRL(data []byte) (*CRL, error) {
 	return c, nil
 }
 
-// LoadCRL reads a file for ParseCRL.
-func LoadCRL(path string) (*CRL, error) { return load(path, maxCRL, ParseCRL) }
-
 func (c *CRL) add(e x509.RevocationListEntry) error {
 	r := revocation{e.RevocationTime, e.ReasonCode}
 	for _, x := range e.Extensions {

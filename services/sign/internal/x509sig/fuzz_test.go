@@ -17,8 +17,8 @@ var fixtureTime = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const fixtureSigner = "CN=Fixture Publisher,O=Example Test"
 
-func fixtureAnchors() *Anchors {
-	return &Anchors{Roots: must(LoadCertificates("testdata/root.pem")), TimestampRoots: must(LoadCertificates("testdata/tsaroot.pem"))}
+func fixtureAnchors(t testing.TB) *Anchors {
+	return &Anchors{Roots: must(ParseCertificates(file(t, "testdata/root.pem"))), TimestampRoots: must(ParseCertificates(file(t, "testdata/tsaroot.pem")))}
 }
 
 func seeds(f *testing.F, names ...string) {
@@ -30,7 +30,7 @@ func seeds(f *testing.F, names ...string) {
 func FuzzParseChain(f *testing.F) {
 	seeds(f, "chain.pem", "root.pem", "artifact.sig")
 	f.Add(theWorld().leaf.cert.Raw)
-	a, value, signedFile := fixtureAnchors(), file(f, "testdata/artifact.sig"), file(f, "testdata/artifact")
+	a, value, signedFile := fixtureAnchors(f), file(f, "testdata/artifact.sig"), file(f, "testdata/artifact")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		certs, err := ParseChain(data)
 		if err == nil && (len(certs) == 0 || len(certs) > maxChain) {
@@ -51,7 +51,7 @@ func FuzzParseCRL(f *testing.F) {
 	w := theWorld()
 	f.Add(w.inter.crlDER(nil, revoked(w.leaf.cert, now, 1)))
 	chain := must(ParseChain(file(f, "testdata/chain.pem")))
-	signed := must(LoadCRL("testdata/inter.crl")).list.RawTBSRevocationList
+	signed := must(ParseCRL(file(f, "testdata/inter.crl"))).list.RawTBSRevocationList
 	f.Fuzz(func(t *testing.T, data []byte) {
 		crl, err := ParseCRL(data)
 		if err != nil {
@@ -69,7 +69,7 @@ func FuzzParseOCSP(f *testing.F) {
 	w := theWorld()
 	f.Add(w.inter.ocspDER(w.leaf.cert, w.inter, nil))
 	f.Add(ocspTryLater)
-	inter, root := must(ParseChain(file(f, "testdata/chain.pem")))[1], must(LoadCertificates("testdata/root.pem"))[0]
+	inter, root := must(ParseChain(file(f, "testdata/chain.pem")))[1], must(ParseCertificates(file(f, "testdata/root.pem")))[0]
 	signed := must(ocsp.ParseResponse(file(f, "testdata/inter.ocsp"), root)).TBSResponseData
 	f.Fuzz(func(t *testing.T, data []byte) {
 		o, err := ParseOCSP(data)
@@ -94,7 +94,7 @@ func FuzzCMS(f *testing.F) {
 	} {
 		f.Add(m.build(artifact))
 	}
-	a, signedFile := fixtureAnchors(), file(f, "testdata/artifact")
+	a, signedFile := fixtureAnchors(f), file(f, "testdata/artifact")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, r := range verifyCMS(t, signedFile, data, a, fixtureTime) {
 			if r.Kind != KindCMS || !r.Valid && r.Reason == "" || r.Valid && r.Signer != fixtureSigner {
@@ -115,7 +115,7 @@ func FuzzTimestamp(f *testing.F) {
 	f.Add(token(response))
 	w := theWorld()
 	f.Add(tokenBy(tst(nil, now, nil), cmsMessage{signers: []cmsSigner{{by: w.tsa}}, indefinite: true}))
-	a, values := fixtureAnchors(), [][]byte{file(f, "testdata/artifact.sig")}
+	a, values := fixtureAnchors(f), [][]byte{file(f, "testdata/artifact.sig")}
 	proven := must(a.verifyTimestamp(response, values, fixtureTime))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if p, err := a.verifyTimestamp(data, values, fixtureTime); err == nil && *p != *proven {
@@ -129,17 +129,17 @@ func FuzzTimestamp(f *testing.F) {
 
 // TestFuzzSeedsCount makes sure that the targets start from what is valid.
 func TestFuzzSeedsCount(t *testing.T) {
-	chain, root := must(ParseChain(file(t, "testdata/chain.pem"))), must(LoadCertificates("testdata/root.pem"))[0]
+	chain, root := must(ParseChain(file(t, "testdata/chain.pem"))), must(ParseCertificates(file(t, "testdata/root.pem")))[0]
 	for _, s := range []status{
-		material{crls: []*CRL{must(LoadCRL("testdata/inter.crl"))}}.of(chain[0], chain[1], fixtureTime),
-		material{ocsp: []*OCSP{must(LoadOCSP("testdata/inter.ocsp"))}}.of(chain[1], root, fixtureTime),
+		material{crls: []*CRL{must(ParseCRL(file(t, "testdata/inter.crl")))}}.of(chain[0], chain[1], fixtureTime),
+		material{ocsp: []*OCSP{must(ParseOCSP(file(t, "testdata/inter.ocsp")))}}.of(chain[1], root, fixtureTime),
 	} {
 		if !s.fresh || s.revoked != nil {
 			t.Errorf("%+v", s)
 		}
 	}
 	for _, c := range [][]*x509.Certificate{chain[:1], chain} {
-		r, err := Verify(content(file(t, "testdata/artifact")), Detached{Signature: file(t, "testdata/artifact.sig"), Chain: c}, fixtureAnchors(), fixtureTime)
+		r, err := Verify(content(file(t, "testdata/artifact")), Detached{Signature: file(t, "testdata/artifact.sig"), Chain: c}, fixtureAnchors(t), fixtureTime)
 		if err != nil || r.Valid != (len(c) == 2) {
 			t.Errorf("%+v, %v", r, err)
 		}

@@ -91,9 +91,6 @@ func ParseOCSP(data []byte) (*OCSP, error) {
 	return o, nil
 }
 
-// LoadOCSP reads a file for ParseOCSP.
-func LoadOCSP(path string) (*OCSP, error) { return load(path, maxOCSP, ParseOCSP) }
-
 // about tells whether the response answers for a certificate. The library
 // compares serial numbers only, and takes the first that is equal.
 func (o *OCSP) about(c, issuer *x509.Certificate) bool {

@@ -24,13 +24,13 @@ func file(t testing.TB, path ...string) []byte {
 // TestFixtures verifies files that openssl made; see testdata/README.md.
 func TestFixtures(t *testing.T) {
 	a := &Anchors{
-		Roots:             must(LoadCertificates("testdata/root.pem")),
-		TimestampRoots:    must(LoadCertificates("testdata/tsaroot.pem")),
-		CRLs:              []*CRL{must(LoadCRL("testdata/inter.crl"))},
+		Roots:             must(ParseCertificates(file(t, "testdata/root.pem"))),
+		TimestampRoots:    must(ParseCertificates(file(t, "testdata/tsaroot.pem"))),
+		CRLs:              []*CRL{must(ParseCRL(file(t, "testdata/inter.crl")))},
 		Names:             []string{"cn:Fixture Publisher"},
 		RequireRevocation: true,
 	}
-	a.OCSP = []*OCSP{must(LoadOCSP("testdata/inter.ocsp"))}
+	a.OCSP = []*OCSP{must(ParseOCSP(file(t, "testdata/inter.ocsp")))}
 	artifact := file(t, "testdata/artifact")
 	check := func(name string, content []byte, want string, proven bool) {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestFixtures(t *testing.T) {
 		check(name, artifact[1:], "invalid", false)
 	}
 	d := Detached{Signature: file(t, "testdata/artifact.sig"), Chain: must(ParseChain(file(t, "testdata/chain.pem"))), Timestamp: file(t, "testdata/artifact.sig.tsr")}
-	a.CRLs = append(a.CRLs, must(LoadCRL("testdata/tsaroot.crl")))
+	a.CRLs = append(a.CRLs, must(ParseCRL(file(t, "testdata/tsaroot.crl"))))
 	r, err := Verify(content(artifact), d, a, fixtureTime)
 	if err != nil {
 		t.Fatal(err)
@@ -71,9 +71,9 @@ func TestRealSamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Run(c.Chain+" "+c.Why, func(t *testing.T) {
-			a := &Anchors{Roots: must(LoadCertificates(filepath.Join(dir, c.Root)))}
+			a := &Anchors{Roots: must(ParseCertificates(file(t, dir, c.Root)))}
 			if c.CRL != "" {
-				a.CRLs = []*CRL{must(LoadCRL(filepath.Join(dir, c.CRL)))}
+				a.CRLs = []*CRL{must(ParseCRL(file(t, dir, c.CRL)))}
 			}
 			d := Detached{Signature: file(t, dir, c.Signature), Chain: must(ParseChain(file(t, dir, c.Chain)))}
 			r, err := Verify(content(file(t, dir, c.Artifact)), d, a, c.At)

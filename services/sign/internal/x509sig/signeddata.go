@@ -3,6 +3,7 @@ package x509sig
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
@@ -51,7 +52,8 @@ type signedData struct {
 
 // signerInfo is one signature in it (RFC 5652, section 5.3).
 type signerInfo struct {
-	issuer     []byte // and serial, or else keyID
+	id         [sha256.Size]byte // digest of all of it
+	issuer     []byte            // and serial, or else keyID
 	serial     *big.Int
 	keyID      []byte
 	digest     asn1.ObjectIdentifier
@@ -220,7 +222,7 @@ func (d *signedData) readRevocations(sd *cryptobyte.String) error {
 
 func parseSignerInfo(s cryptobyte.String) (*signerInfo, error) {
 	var version int
-	info := &signerInfo{}
+	info := &signerInfo{id: sha256.Sum256(s)}
 	if !s.ReadASN1Integer(&version) {
 		return nil, malformed("SignerInfo")
 	}

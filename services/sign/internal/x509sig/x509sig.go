@@ -138,13 +138,13 @@ func (f flaw) Error() string { return string(f) }
 
 func flawf(format string, args ...any) error { return flaw(fmt.Sprintf(format, args...)) }
 
-// failed turns a flaw into a result; any other error stays one.
+// failed turns a flaw into a result, and that the signature could not be
+// checked; any other error stays one.
 func failed(kind string, leaf *x509.Certificate, err error) (signature.Result, error) {
-	var f flaw
-	if !errors.As(err, &f) {
+	if !errors.As(err, new(flaw)) && !errors.Is(err, signature.ErrBudget) {
 		return signature.Result{}, err
 	}
-	r := signature.Invalid(kind, "%s", f)
+	r := signature.Invalid(kind, "%v", err)
 	if leaf != nil {
 		r.Signer = signerName(leaf)
 	}
@@ -199,7 +199,7 @@ func (a *Anchors) judge(kind string, s signed, at time.Time) signature.Result {
 	if err != nil {
 		return invalid(err)
 	}
-	result.Valid = true
+	result.Valid, result.Certificate, result.Key = true, s.leaf, signature.KeyFingerprint(s.leaf.PublicKey)
 	if note != "" {
 		remarks = append(remarks, note)
 	}
