@@ -140,7 +140,7 @@ func (s *shownSet) tell(w io.Writer, newest bool) error {
 func keyStory(k sign.VerdictKey) string {
 	var b strings.Builder
 	if k.VerdictThreshold > 1 {
-		fmt.Fprintf(&b, ", one of %d that sign together", k.VerdictThreshold)
+		fmt.Fprintf(&b, ", one of %d that sign together since version %d", k.VerdictThreshold, k.Since)
 	}
 	if !k.From.IsZero() {
 		fmt.Fprintf(&b, ", from %s", k.From.Format(time.RFC3339))

@@ -109,11 +109,7 @@ func (c *verifyVerdictCmd) Run(_ context.Context, g *globals) error {
 // verifier is by the one key or the key set that was named.
 func (c *verifyVerdictCmd) verifier(g *globals) (verdictVerifier, error) {
 	if c.Key != "" {
-		keys, err := sign.LoadPublicKeys(c.Key)
-		if err != nil {
-			return nil, err
-		}
-		return func(envelope []byte) (*sign.Verified, error) { return sign.VerifyVerdictBy(keys[0].Key, envelope) }, nil
+		return verifierByKey(c.Key)
 	}
 	path := c.Keys
 	if path == "" {
@@ -135,6 +131,15 @@ func (c *verifyVerdictCmd) verifier(g *globals) (verdictVerifier, error) {
 	return func(envelope []byte) (*sign.Verified, error) {
 		return sign.VerifyVerdict(history.Newest(), envelope, time.Now())
 	}, nil
+}
+
+// verifierByKey is by the one key of a file.
+func verifierByKey(file string) (verdictVerifier, error) {
+	keys, err := sign.LoadPublicKeys(file)
+	if err != nil {
+		return nil, err
+	}
+	return func(envelope []byte) (*sign.Verified, error) { return sign.VerifyVerdictBy(keys[0].Key, envelope) }, nil
 }
 
 // judgeVerdict verifies an envelope and, unless about is empty, that it is
