@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -27,13 +29,28 @@ func ParseYAML(text []byte, v any) error {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(v); err != nil {
-		return fmt.Errorf("parse YAML: %w", err)
+		return fmt.Errorf("parse YAML: %w", plain(err))
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return errors.New("more than one YAML document")
 	}
 	return nil
 }
+
+// plain says in words for who wrote the file what the decoder says in Go's.
+func plain(err error) error {
+	var all *yaml.TypeError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var words []string
+	for _, e := range all.Errors {
+		words = append(words, unknownKey.ReplaceAllString(e, "there is no key $1 here"))
+	}
+	return errors.New(strings.Join(words, "; "))
+}
+
+var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
 
 func everyKeyHasValue(n *yaml.Node) error {
 	if n.Kind == yaml.MappingNode {

@@ -179,7 +179,7 @@ func (l *loader) ed25519(entry *PublisherEntry, p *Publisher) error {
 		}
 		for _, k := range found {
 			if _, ok := k.Key.(ed25519.PublicKey); !ok {
-				return fmt.Errorf("%s: key %q is %T: publishers' keys are Ed25519; a key that signs attestations goes under attestation_keys", path, k.Name, k.Key)
+				return fmt.Errorf("%s: key %q is not Ed25519, as publishers' keys are; a key that signs attestations goes under attestation_keys", path, k.Name)
 			}
 			p.knowKey(k)
 		}

@@ -72,7 +72,7 @@ func TestLoad(t *testing.T) {
 		{name: "empty settings", files: map[string]string{"p.yaml": ""}, path: "p.yaml", err: "not a list of keys and values"},
 		{name: "only a comment", files: map[string]string{"p.yml": "# nothing\n"}, path: "p.yml", err: "not a list of keys and values"},
 		{name: "not YAML", files: map[string]string{"p.yaml": "a: [\n"}, path: "p.yaml", err: "parse YAML"},
-		{name: "unknown key", files: map[string]string{"p.yaml": "minimum_grad: verified\n"}, path: "p.yaml", err: "field minimum_grad not found"},
+		{name: "unknown key", files: map[string]string{"p.yaml": "minimum_grad: verified\n"}, path: "p.yaml", err: "no key minimum_grad here"},
 		{name: "doubled key", files: map[string]string{"p.yaml": "name: a\nname: b\n"}, path: "p.yaml", err: "already defined"},
 		{name: "no value", files: map[string]string{"p.yaml": "name: a\nminimum_grade:\n"}, path: "p.yaml", err: `line 2: "minimum_grade" has no value`},
 		{name: "two documents", files: map[string]string{"p.yaml": "name: a\n---\nname: b\n"}, path: "p.yaml", err: "more than one YAML document"},
