@@ -37,8 +37,15 @@ step modules outside the workspace: the object store, and the plug-in for PKCS#1
   (cd services/sign/cmd/sigstore-kms-assize-pkcs11 && go vet ./... && go test ./...)
 )
 
+# A passphrase is hashed for as long as a person may wait, and a key rotated
+# forty times: under the race detector both take minutes.
+slow='TestKilledWhileRotating|TestEncrypt|TestScripts/keygen'
 step go test -race
-go test -race -timeout 20m work
+go test -race -timeout 20m -skip "$slow" work
+
+step what the race detector makes too slow
+plain go test -run "$slow" ./cmd/assize ./services/sign/internal/signer
+plain go test ./services/scan/internal/content
 
 # One binary a package, then each of its targets for a while.
 fuzz() { # package directory target...

@@ -178,7 +178,8 @@ func TestVerdictVerifiesWithOpenSSL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, script, ok := strings.Cut(string(doc), "```sh\n")
+	_, alone, _ := strings.Cut(string(doc), "## With openssl alone")
+	_, script, ok := strings.Cut(alone, "```sh\n")
 	script, _, ok2 := strings.Cut(script, "```")
 	if !ok || !ok2 {
 		t.Fatal("docs/verify.md has no recipe")

@@ -28,8 +28,8 @@ func TestComposeStack(t *testing.T) {
 	t.Parallel()
 	c := newContainers(t)
 	c.run(10*time.Minute, "../deploy/images.sh", c.tag)
-	c.run(4*time.Minute, "../deploy/compose/up.sh", "--no-build")
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	c.run(10*time.Minute, "../deploy/compose/up.sh", "--no-build")
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 
 	c.checkRefusesStrangers(ctx)
@@ -38,7 +38,7 @@ func TestComposeStack(t *testing.T) {
 	first := c.checkAudit(ctx, 16) // of each upload eight: artifact, evidence of five kinds, decision, verdict
 
 	c.compose(ctx, "kill")
-	c.run(2*time.Minute, "../deploy/compose/up.sh", "--no-build")
+	c.run(10*time.Minute, "../deploy/compose/up.sh", "--no-build")
 	c.checkVerdict(ctx, 2)
 	c.checkAudit(ctx, first+8)
 }

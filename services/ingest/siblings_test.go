@@ -241,7 +241,7 @@ func TestSiblingsBecomeDeadLetter(t *testing.T) {
 	}{
 		"elsewhere":       {"ASSIZE_FETCH_HOSTS", 1},
 		"not implemented": {"501", fetchAttempts},
-		"many":            {"16 signatures are announced and 1 others lie beside", 1},
+		"many":            {"24 signatures are announced and 1 others lie beside", 1},
 	}
 	address, host, _ := registry(t, s.ServeHTTP)
 	b := newBench(t, from(host), beside(".sig"), func(c *Config) { c.Workers = 4 })
