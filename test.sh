@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 # Seconds are too short for what coverage would guide fuzzing to, and building
 # everything once more for it takes minutes: FUZZTIME=1m does both.
-fuzztime=${FUZZTIME:-3s}
+fuzztime=${FUZZTIME:-2s}
 guided=${FUZZTIME:+-fuzz=.}
 
 step() { printf '\n== %s\n' "$*"; }
@@ -37,14 +37,15 @@ step modules outside the workspace: the object store, and the plug-in for PKCS#1
   (cd services/sign/cmd/sigstore-kms-assize-pkcs11 && go vet ./... && go test ./...)
 )
 
-# A passphrase is hashed for as long as a person may wait, and a key rotated
-# forty times: under the race detector both take minutes.
-slow='TestKilledWhileRotating|TestEncrypt|TestScripts/keygen'
+# Passphrases are hashed for as long as a person may wait, a key is rotated
+# forty times, thousands of packages are corrupted: work without concurrency,
+# which under the race detector takes minutes.
+slow='TestKilledWhileRotating|TestEncrypt|TestScripts/keygen|TestCorruptions'
 step go test -race
 go test -race -timeout 20m -skip "$slow" work
 
 step what the race detector makes too slow
-plain go test -run "$slow" ./cmd/assize ./services/sign/internal/signer
+plain go test -run "$slow" ./cmd/assize ./services/sign/internal/signer ./services/sign/internal/pspf
 plain go test ./services/scan/internal/content
 
 # One binary a package, then each of its targets for a while.
