@@ -15,6 +15,7 @@ import (
 	"assize.dev/shared/config"
 	"assize.dev/shared/event"
 	"assize.dev/shared/evidence"
+	"assize.dev/shared/realdata"
 )
 
 // input is what the service would hand to an analyser for these bytes.
@@ -102,7 +103,7 @@ func TestRealPackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(testdata.Dir(t), "packages")
+	dir := filepath.Join(realdata.Dir(t), "packages")
 	n := 0
 	err = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 		if err != nil || e.IsDir() || filepath.Ext(path) == ".json" {

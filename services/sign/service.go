@@ -50,6 +50,9 @@ func New(c Config, version string, b *bus.Bus, store blob.Store, log *slog.Logge
 	if err := keys.load(context.Background()); err != nil {
 		return nil, err
 	}
+	for _, skipped := range trust.Skipped() {
+		log.Warn("a certificate is of no use: what it signed is refused", "certificate", skipped)
+	}
 	log.Info("verification", "verifier", c.VerifierID, "publishers", trust.Size(), "trust", trust.Digest())
 	return &Service{verifier, keys, b, store, max(1, c.Workers), log}, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"assize.dev/services/scan/internal/testdata"
 	"assize.dev/shared/event"
+	"assize.dev/shared/realdata"
 )
 
 func osv(id, modified, ecosystem, name string, more ...string) string {
@@ -205,7 +206,7 @@ func TestRating(t *testing.T) {
 
 // TestRealExport loads the whole real export within its budget of memory.
 func TestRealExport(t *testing.T) {
-	dir := filepath.Join(testdata.Dir(t), "osv")
+	dir := filepath.Join(realdata.Dir(t), "osv")
 	if testing.Short() || testdata.Race {
 		t.Skip("loads 130 MB of JSON: not in short tests, nor under the race detector")
 	}

@@ -20,6 +20,7 @@ import (
 	"assize.dev/shared/archive"
 	"assize.dev/shared/event"
 	"assize.dev/shared/evidence"
+	"assize.dev/shared/realdata"
 )
 
 // entry is a member of a tar made by a test.
@@ -220,7 +221,7 @@ func TestNotAContainer(t *testing.T) {
 
 // TestRealFiles walks real hostile and honest packages, in bounded memory.
 func TestRealFiles(t *testing.T) {
-	dir := testdata.Dir(t)
+	dir := realdata.Dir(t)
 	for path, test := range map[string]struct {
 		format string
 		status event.Status

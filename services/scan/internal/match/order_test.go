@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"assize.dev/services/scan/internal/testdata"
+	"assize.dev/shared/realdata"
 )
 
 func TestPacman(t *testing.T) {
@@ -31,7 +31,7 @@ func TestPacman(t *testing.T) {
 
 // TestPacmanPairs holds comparePacman against pairs taken from pacman.
 func TestPacmanPairs(t *testing.T) {
-	f, err := os.Open(filepath.Join(testdata.Dir(t), "arch", "vercmp.jsonl"))
+	f, err := os.Open(filepath.Join(realdata.Dir(t), "arch", "vercmp.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,12 +14,13 @@ import (
 
 	"assize.dev/services/scan/internal/advisory"
 	"assize.dev/services/scan/internal/testdata"
+	"assize.dev/shared/realdata"
 )
 
 // real loads a part of the real export, once.
 func real(t testing.TB) *advisory.Database {
 	t.Helper()
-	from := testdata.Dir(t)
+	from := realdata.Dir(t)
 	loaded.Do(func() {
 		ecosystems := []string{"crates.io", "npm", "opam"}
 		if !testdata.Race {
@@ -92,7 +93,7 @@ func TestKnownPairs(t *testing.T) {
 // directly with osv-scalibr's comparator, at its bounds.
 func TestAgreesWithOracle(t *testing.T) {
 	db := real(t)
-	f, err := os.Open(filepath.Join(testdata.Dir(t), "bench", "bench1000.tsv"))
+	f, err := os.Open(filepath.Join(realdata.Dir(t), "bench", "bench1000.tsv"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -262,11 +262,17 @@ func (s *Selection) Rules(publisher string) []slsa.Rule {
 	return rules
 }
 
-// Keys lists the Ed25519 keys that are known in full, of all publishers.
-func (t *Trust) Keys() []keys.PublicKey {
-	var all []keys.PublicKey
+// Skipped lists the OpenPGP certificates that cannot be used, and why. What
+// they signed is refused, so whoever runs this must see them.
+func (t *Trust) Skipped() []string {
+	var all []string
 	for _, p := range t.publishers {
-		all = append(all, p.keys...)
+		if p.openpgp == nil {
+			continue
+		}
+		for _, s := range p.openpgp.Skipped() {
+			all = append(all, p.Name+": "+s)
+		}
 	}
 	return all
 }
