@@ -50,7 +50,7 @@ func plain(err error) error {
 	return errors.New(strings.Join(words, "; "))
 }
 
-var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
+var unknownKey = regexp.MustCompile(`(?s)field (\S+) not found in type .*`)
 
 func everyKeyHasValue(n *yaml.Node) error {
 	if n.Kind == yaml.MappingNode {

@@ -37,6 +37,16 @@ func TestParseYAML(t *testing.T) {
 	}
 }
 
+// An anonymous type prints over several words, none of them for people.
+func TestParseYAMLAnonymousType(t *testing.T) {
+	var s struct {
+		Allow []yamlSample `yaml:"allow"`
+	}
+	if err := ParseYAML([]byte("deny: []"), &s); err == nil || !strings.HasSuffix(err.Error(), "there is no key deny here") {
+		t.Error(err)
+	}
+}
+
 func FuzzParseYAML(f *testing.F) {
 	f.Add([]byte("name: a\ninner: {list: [b]}"))
 	f.Add([]byte("a: &a [*a]"))

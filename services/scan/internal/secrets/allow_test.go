@@ -41,7 +41,7 @@ func TestAllowErrors(t *testing.T) {
 	good := strings.Repeat("0a", 16)
 	for text, want := range map[string]string{
 		"":                                  "not a list of keys",
-		"deny: []":                          "not found in type",
+		"deny: []":                          "there is no key deny here",
 		entry("hunter2", "x", "2026-01-01"): "want the 32 hexadecimal digits",
 		entry(good, " ", "2026-01-01"):      "reason is missing",
 		entry(good, "x", "soon"):            "want a day like",
