@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"assize.dev/shared/digest"
@@ -113,8 +114,15 @@ type Artifact struct {
 	// Signatures came beside the artifact; sign reads them.
 	Signatures []Attached `json:"signatures,omitempty"`
 	// Supersedes is the run whose verdict this examination may replace.
-	Supersedes string `json:"supersedes,omitempty"`
+	Supersedes string `json:"supersedes,omitempty" jsonschema_description:"Run whose verdict this examination may replace."`
+	// Reuse spares the analysers what cannot have changed: evidence of these
+	// kinds is taken from the record of the superseded run.
+	Reuse []Kind `json:"reuse,omitempty" jsonschema_description:"Kinds of evidence that are not gathered again but taken from the record of the superseded run."`
+	Cause string `json:"cause,omitempty" jsonschema_description:"Why it is examined again, for a person: new advisories, another policy, a request."`
 }
+
+// Reuses tells whether evidence of a kind comes from the superseded run.
+func (a *Artifact) Reuses(k Kind) bool { return slices.Contains(a.Reuse, k) }
 
 // EventType implements Payload.
 func (*Artifact) EventType() Type { return TypeArtifact }
@@ -128,12 +136,31 @@ func (a *Artifact) Identity() string { return a.Run + "/artifact" }
 // Validate implements Payload.
 func (a *Artifact) Validate() error {
 	return errors.Join(
-		ValidRun(a.Run), validLane(a.Lane), required("registry", a.Registry), required("name", a.Name),
+		ValidRun(a.Run), validLane(a.Lane), a.validReuse(), required("registry", a.Registry), required("name", a.Name),
 		bounded("version", a.Version), required("filename", a.Filename), required("digest", string(a.Digest)),
 		required("sha512", a.SHA512), required("format", a.Format), bounded("purl", a.PURL), bounded("announced", a.Announced),
 		attachedWithin(a.Signatures),
 	)
 }
+
+func (a *Artifact) validReuse() error {
+	if a.Supersedes != "" {
+		if err := ValidRun(a.Supersedes); err != nil {
+			return fmt.Errorf("supersedes: %w", err)
+		}
+	}
+	switch {
+	case len(a.Reuse) > maxReuse:
+		return fmt.Errorf("reuse: %d kinds, at most %d", len(a.Reuse), maxReuse)
+	case len(a.Reuse) > 0 && a.Supersedes == "":
+		return errors.New("reuse: there is no superseded run to take evidence from")
+	case len(a.Reuse) > 0 && a.Lane == LaneNew:
+		return errors.New("reuse: an upload is examined whole")
+	}
+	return bounded("cause", a.Cause)
+}
+
+const maxReuse = 32
 
 // PackageType is the purl type of the artifact, "generic" where the bytes do
 // not name a package.

@@ -60,7 +60,30 @@ type Finding struct {
 	Aliases    []string `json:"aliases,omitempty"`
 	Fixed      []string `json:"fixed,omitempty" jsonschema_description:"Versions that are not affected any more."`
 	Score      float64  `json:"score,omitempty" jsonschema_description:"CVSS base score, 0 to 10."`
+	// What is known of a vulnerability beyond its advisory.
+	KEV       string    `json:"kev,omitempty" jsonschema_description:"Day (YYYY-MM-DD) on which CISA listed it as exploited; absent if it is not listed."`
+	EPSS      float64   `json:"epss,omitempty" jsonschema_description:"Probability, 0 to 1, that it is exploited in the next 30 days (FIRST EPSS)."`
+	Published time.Time `json:"published,omitzero" jsonschema_description:"When the first of its advisories was published."`
+	VEX       *VEX      `json:"vex,omitempty" jsonschema_description:"What a VEX document says of it; the finding stays, policy decides what the statement is worth."`
 }
+
+// VEX is a statement on whether a vulnerability matters in a product, applied
+// after matching.
+type VEX struct {
+	Status        string `json:"status" jsonschema:"enum=not_affected,enum=affected,enum=fixed,enum=under_investigation"`
+	Justification string `json:"justification,omitempty" jsonschema_description:"Why it is not affected, as component_not_present."`
+	Statement     string `json:"statement,omitempty" jsonschema_description:"Impact or action, in the author's words."`
+	Author        string `json:"author,omitempty"`
+	Source        string `json:"source,omitempty" jsonschema_description:"Id of the document that says it."`
+}
+
+// The statuses of a VEX statement (OpenVEX 0.2.0, "Status Labels").
+const (
+	VEXNotAffected        = "not_affected"
+	VEXAffected           = "affected"
+	VEXFixed              = "fixed"
+	VEXUnderInvestigation = "under_investigation"
+)
 
 // SetFindings puts the worst findings into the evidence and counts all. It
 // returns whether some had to be left out, which then belong in a document.

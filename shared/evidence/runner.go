@@ -75,6 +75,9 @@ func (r *Runner) consume(ctx context.Context, a Analyser, durable string, worker
 			if err != nil {
 				return err
 			}
+			if in.Artifact.Reuses(a.Kind()) {
+				return nil // the superseded run's evidence counts again
+			}
 			if e := in.Evidence; e != nil && e.Artifact != in.Artifact.Digest {
 				return bus.Permanent(fmt.Errorf("%s evidence is about %s, but the run about %s", e.Kind, e.Artifact, in.Artifact.Digest))
 			}
@@ -100,6 +103,9 @@ func (r *Runner) consume(ctx context.Context, a Analyser, durable string, worker
 			}
 			if err != nil {
 				return err
+			}
+			if in.Artifact.Reuses(a.Kind()) {
+				return nil
 			}
 			return r.publish(ctx, a, in, &Answer{Status: event.Failed, Reason: cmp.Or(reason.Error(), "no reason given")}, time.Now())
 		},
