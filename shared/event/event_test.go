@@ -129,6 +129,29 @@ func TestNewRefusesOversize(t *testing.T) {
 	}
 }
 
+// Evidence is reused only from a run that is superseded.
+func TestReuse(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*Artifact)
+		ok     bool
+	}{
+		"again":             {func(*Artifact) {}, true},
+		"asked":             {func(a *Artifact) { a.Lane = LaneAsked }, true},
+		"an upload":         {func(a *Artifact) { a.Lane = LaneNew }, false},
+		"nothing to reuse":  {func(a *Artifact) { a.Supersedes = "" }, false},
+		"supersedes no run": {func(a *Artifact) { a.Supersedes = "yesterday's" }, false},
+		"too many":          {func(a *Artifact) { a.Reuse = make([]Kind, maxReuse+1) }, false},
+		"long cause":        {func(a *Artifact) { a.Cause = strings.Repeat("x", MaxName+1) }, false},
+	} {
+		a := *samples()["artifact"].(*Artifact)
+		a.Lane, a.Supersedes, a.Reuse = LaneAgain, sampleRun, []Kind{KindSBOM}
+		test.change(&a)
+		if err := a.Validate(); (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestUploadURL(t *testing.T) {
 	for url, ok := range map[string]bool{
 		"https://r.example/a": true, "http://r.example/a": true, "s3://bucket/key": true,

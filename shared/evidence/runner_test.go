@@ -235,6 +235,23 @@ func TestRunnerSecondAnswerIsNotHeard(t *testing.T) {
 	}
 }
 
+// Evidence that is taken from an earlier run is not gathered again.
+func TestRunnerSparesWhatIsReused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	a := event.Artifact{Run: event.NewRun(), Lane: event.LaneAgain, Registry: "r.x", Name: "n", Filename: "n", Digest: digest.Of([]byte(content)),
+		SHA512: strings.Repeat("0", 128), Size: int64(len(content)), Format: "unknown", Received: time.Now(),
+		Supersedes: event.NewRun(), Reuse: []event.Kind{event.KindSecrets}}
+	b.publish(&a)
+	complete := func(context.Context, Input) (*Answer, error) { return &Answer{Status: event.Complete}, nil }
+	b.run(asking{event.KindSecrets, complete}, asking{event.KindContent, complete})
+	b.evidence(event.KindContent, a)
+	b.settled(bus.DurableFor(event.KindSecrets, event.LaneAgain))
+	if _, err := b.runner.Bus.Last(t.Context(), event.EvidenceSubject(event.KindSecrets, a.Registry, a.Run)); !errors.Is(err, bus.ErrNotFound) {
+		t.Errorf("it was gathered again: %v", err)
+	}
+}
+
 // More findings than an event takes: the worst are in it, all in a document.
 func TestRunnerManyFindings(t *testing.T) {
 	t.Parallel()
