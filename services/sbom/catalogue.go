@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"assize.dev/services/sbom/internal/license"
 	"assize.dev/shared/archive"
 	"assize.dev/shared/identify"
 )
@@ -17,6 +18,7 @@ import (
 // Result is what was found in an artifact.
 type Result struct {
 	Identity   identify.Identity // of the artifact, not counted as a component
+	Concluded  string            // licence that the artifact's own licence files amount to, an SPDX expression or ""
 	Components []Component       // sorted, each once
 	Problems   []archive.Problem // why the list may be short; empty means everything was looked at
 	// Notes are files that look like a package's metadata but could not be
@@ -69,6 +71,11 @@ func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id i
 	}
 	c.result.Identity = id
 	c.result.Components = c.seen.components()
+	for i := range c.result.Components {
+		one := &c.result.Components[i]
+		one.Concluded = license.Conclude(one.Licenses, c.texts.concluded(one))
+	}
+	c.result.Concluded = license.Conclude(id.Licenses, conclude(c.texts.root))
 	if c.seen.omitted > 0 {
 		c.problem(name, archive.KindLimit, fmt.Sprintf("components: %d beyond the limit of %d are not listed", c.seen.omitted, maxComponents))
 	}
@@ -82,6 +89,7 @@ type cataloguer struct {
 	extractors []extractor
 	jars       jars
 	seen       *collection
+	texts      texts
 	result     Result
 	peek       *bufio.Reader
 }
@@ -152,6 +160,13 @@ func (c *cataloguer) file(ctx context.Context, e *entry, content io.Reader) erro
 			c.seen.release(identify.OSRelease(data))
 		}
 		return c.judge(e, "os-release", src, err)
+	}
+	if c.texts.wants(e) {
+		err := c.texts.note(e, src)
+		if errors.Is(err, errTooLarge) {
+			err = nil // a book of licences, or none at all
+		}
+		return c.judge(e, "licence", src, err)
 	}
 	for _, x := range c.extractors {
 		if !x.wants(e) {

@@ -2,13 +2,13 @@ package sbom_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
+	spdxjson "github.com/spdx/tools-golang/json"
 
 	"assize.dev/services/sbom"
 	"assize.dev/shared/digest"
@@ -35,32 +35,58 @@ func checkResult(t testing.TB, r *sbom.Result) {
 			t.Errorf("component lacks its evidence: %+v", c)
 		}
 	}
-	document, err := r.CycloneDX(subject)
-	if err != nil {
-		t.Fatalf("CycloneDX: %v", err)
+	for _, f := range sbom.Formats {
+		document, err := r.Document(f, subject) // which validates it
+		if err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		if again, err := r.Document(f, subject); err != nil || !bytes.Equal(document, again) {
+			t.Errorf("%s is not reproducible (%v)", f, err)
+		}
+		if f == sbom.SPDX23 {
+			checkSPDX(t, r, document)
+		} else {
+			checkCycloneDX(t, r, f, document)
+		}
 	}
-	if again, err := r.CycloneDX(subject); err != nil || !bytes.Equal(document, again) {
-		t.Errorf("the document is not reproducible (%v)", err)
-	}
-	checkDocument(t, r, document)
 }
 
-func checkDocument(t testing.TB, r *sbom.Result, document []byte) {
+// checkSPDX reads the document as others do and writes it again.
+func checkSPDX(t testing.TB, r *sbom.Result, document []byte) {
 	t.Helper()
-	if schema := cycloneDXSchema(t); schema != nil {
-		var instance any
-		if err := json.Unmarshal(document, &instance); err != nil {
-			t.Fatal(err)
+	doc, err := spdxjson.Read(bytes.NewReader(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again bytes.Buffer
+	if err := spdxjson.Write(doc, &again, spdxjson.EscapeHTML(false)); err != nil || !bytes.Equal(again.Bytes(), document) {
+		t.Errorf("reading and writing the SPDX document changes it (%v)", err)
+	}
+	if len(doc.Packages) != 1+len(r.Components) {
+		t.Fatalf("%d packages, want the artifact and %d", len(doc.Packages), len(r.Components))
+	}
+	for i, p := range doc.Packages[1:] {
+		purl := ""
+		if len(p.PackageExternalReferences) > 0 {
+			purl = p.PackageExternalReferences[0].Locator
 		}
-		if err := schema.Validate(instance); err != nil {
-			t.Errorf("the document breaks the CycloneDX schema: %v", err)
+		if purl != r.Components[i].PURL || p.PackageLicenseDeclared == "" || p.PackageLicenseConcluded == "" {
+			t.Errorf("package %d: %q, %q, %q", i, purl, p.PackageLicenseDeclared, p.PackageLicenseConcluded)
 		}
 	}
+}
+
+func checkCycloneDX(t testing.TB, r *sbom.Result, f sbom.Format, document []byte) {
+	t.Helper()
 	var bom cdx.BOM
 	if err := cdx.NewBOMDecoder(bytes.NewReader(document), cdx.BOMFileFormatJSON).Decode(&bom); err != nil {
 		t.Fatal(err)
 	}
-	if bom.SpecVersion != cdx.SpecVersion1_5 || bom.Metadata.Timestamp != "2026-01-02T02:04:05Z" {
+	var again bytes.Buffer
+	if err := cdx.NewBOMEncoder(&again, cdx.BOMFileFormatJSON).SetEscapeHTML(false).EncodeVersion(&bom, bom.SpecVersion); err != nil || !bytes.Equal(again.Bytes(), document) {
+		t.Errorf("reading and writing %s changes it (%v)", f, err)
+	}
+	if !strings.HasSuffix(string(f), bom.SpecVersion.String()) || bom.Metadata.Timestamp != "2026-01-02T02:04:05Z" {
 		t.Errorf("spec %v, time %q", bom.SpecVersion, bom.Metadata.Timestamp)
 	}
 	root := bom.Metadata.Component

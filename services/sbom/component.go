@@ -23,8 +23,11 @@ type Component struct {
 	identify.Package
 	PURL     string   // "" where the metadata gives no full identity
 	Relation Relation // Contains, if both hold
-	Paths    []string // where it was found, the first few, sorted
-	Found    int      // how often
+	// Concluded is what the licence files beside it amount to, an SPDX
+	// expression; "" if there are none, or none that is known.
+	Concluded string
+	Paths     []string // where it was found, the first few, sorted
+	Found     int      // how often
 }
 
 // maxPaths bounds the places kept of one component.

@@ -25,11 +25,10 @@ type Subject struct {
 	Received time.Time
 }
 
-// CycloneDX writes the result as CycloneDX 1.5 JSON. The same result and
-// subject always make the same bytes: the time is when the artifact was
+// cycloneDX writes the result as CycloneDX. The time is when the artifact was
 // received, and the serial number follows from its digest and this program's
 // version.
-func (r *Result) CycloneDX(s Subject) ([]byte, error) {
+func (r *Result) cycloneDX(f Format, s Subject) ([]byte, error) {
 	root := r.root(s)
 	components := make([]cdx.Component, 0, len(r.Components))
 	dependencies := []cdx.Dependency{}
@@ -50,7 +49,6 @@ func (r *Result) CycloneDX(s Subject) ([]byte, error) {
 	}
 	properties := r.properties()
 	bom := cdx.NewBOM()
-	bom.SpecVersion, bom.JSONSchema = cdx.SpecVersion1_5, "http://cyclonedx.org/schema/bom-1.5.schema.json"
 	bom.SerialNumber = "urn:uuid:" + serial(s.Digest).String()
 	bom.Metadata = &cdx.Metadata{
 		Lifecycles: &[]cdx.Lifecycle{{Phase: cdx.LifecyclePhasePostBuild}},
@@ -67,10 +65,35 @@ func (r *Result) CycloneDX(s Subject) ([]byte, error) {
 	bom.Dependencies = &dependencies
 	bom.Compositions = &[]cdx.Composition{{Aggregate: aggregate, Assemblies: &[]cdx.BOMReference{cdx.BOMReference(root.BOMRef)}}}
 	var out bytes.Buffer
-	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetEscapeHTML(false).Encode(bom); err != nil {
+	if f == CycloneDX15 {
+		withoutAcknowledgement(root, components)
+	}
+	encoder := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetEscapeHTML(false)
+	if err := encoder.EncodeVersion(bom, specVersions[f]); err != nil {
 		return nil, fmt.Errorf("write CycloneDX: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// withoutAcknowledgement takes back what CycloneDX 1.5 does not know and the
+// library's conversion leaves in expressions.
+func withoutAcknowledgement(root *cdx.Component, components []cdx.Component) {
+	forget(root.Licenses)
+	for i := range components {
+		forget(components[i].Licenses)
+	}
+}
+
+func forget(l *cdx.Licenses) {
+	if l != nil {
+		for i := range *l {
+			(*l)[i].Acknowledgement = nil
+		}
+	}
+}
+
+var specVersions = map[Format]cdx.SpecVersion{
+	CycloneDX15: cdx.SpecVersion1_5, CycloneDX16: cdx.SpecVersion1_6, CycloneDX17: cdx.SpecVersion1_7,
 }
 
 // properties tell what kept the list short, and what was passed over.
@@ -90,7 +113,7 @@ func (r *Result) root(s Subject) *cdx.Component {
 	id := r.Identity
 	c := &cdx.Component{
 		Type: componentType(id.Format), Name: id.Name, Version: id.Version, Description: id.Description,
-		PackageURL: id.PURL, Licenses: licenses(id.Licenses),
+		PackageURL: id.PURL, Licenses: licenses(id.Licenses, r.Concluded), Evidence: observed(r.Concluded),
 	}
 	c.Group, c.Name = group(id.PURL, id.Name)
 	if c.Name == "" {
@@ -120,7 +143,10 @@ func (r *Result) root(s Subject) *cdx.Component {
 func (c *Component) cycloneDX() cdx.Component {
 	out := cdx.Component{
 		Type: cdx.ComponentTypeLibrary, Name: c.FullName(), Version: c.Version, PackageURL: c.PURL, BOMRef: c.PURL,
-		Licenses: licenses(c.Licenses),
+		Licenses: licenses(c.Licenses, c.Concluded), Evidence: observed(c.Concluded),
+	}
+	if c.Supplier != "" {
+		out.Supplier = &cdx.OrganizationalEntity{Name: c.Supplier}
 	}
 	out.Group, out.Name = group(c.PURL, c.FullName())
 	out.Name, out.Version = printable(out.Name), printable(out.Version)

@@ -1,5 +1,5 @@
 // Package sbom catalogues the components of an artifact: the package itself
-// and everything packed into it, however deep, as a CycloneDX 1.5 document.
+// and everything packed into it, however deep, as a CycloneDX or SPDX document.
 package sbom
 
 import (
@@ -14,10 +14,7 @@ import (
 
 // version names the rules by which components are found and written. It
 // changes when the same bytes could get another document.
-const version = "1.0.0"
-
-// MediaType is that of the document.
-const MediaType = "application/vnd.cyclonedx+json; version=1.5"
+const version = "2.0.0"
 
 // Config is what an operator may set.
 type Config struct {
@@ -59,7 +56,7 @@ func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.An
 	if err != nil {
 		return nil, err
 	}
-	document, err := result.CycloneDX(Subject{
+	document, err := result.Document(CycloneDX16, Subject{
 		Filename: artifact.Filename, Digest: artifact.Digest, SHA512: artifact.SHA512, Received: artifact.Received,
 	})
 	if err != nil {
@@ -67,11 +64,19 @@ func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.An
 	}
 	answer := &evidence.Answer{
 		Status:     event.Complete,
-		Components: &event.Catalogue{Count: len(result.Components), Licenses: id.Licenses},
-		Documents:  []evidence.Document{{Name: "sbom", MediaType: MediaType, Data: document}},
+		Components: &event.Catalogue{Count: len(result.Components), Licenses: result.licenses()},
+		Documents:  []evidence.Document{{Name: "sbom", MediaType: CycloneDX16.MediaType(), Data: document}},
 	}
 	if !result.Complete() {
 		answer.Status, answer.Reason = event.Partial, result.Reason()
 	}
 	return answer, nil
+}
+
+// licenses of the artifact itself: as declared, or else concluded.
+func (r *Result) licenses() []string {
+	if len(r.Identity.Licenses) == 0 && r.Concluded != "" {
+		return []string{r.Concluded}
+	}
+	return r.Identity.Licenses
 }

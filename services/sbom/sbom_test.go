@@ -69,7 +69,7 @@ func TestAnalyse(t *testing.T) {
 			if answer.Components == nil || answer.Components.Count != tt.count {
 				t.Errorf("components %+v, want %d", answer.Components, tt.count)
 			}
-			if len(answer.Documents) != 1 || answer.Documents[0].Name != "sbom" || answer.Documents[0].MediaType != sbom.MediaType {
+			if len(answer.Documents) != 1 || answer.Documents[0].Name != "sbom" || answer.Documents[0].MediaType != sbom.CycloneDX16.MediaType() {
 				t.Fatalf("documents %+v", answer.Documents)
 			}
 			again, err := analyser.Analyse(t.Context(), in)

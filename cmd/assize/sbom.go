@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"assize.dev/services/sbom"
+	"assize.dev/shared/archive"
+)
+
+type sbomCmd struct {
+	Make sbomMakeCmd `cmd:"" default:"withargs" help:"Catalogue a package: every component and licence in it. Needs no word: assize sbom FILE."`
+	Diff sbomDiffCmd `cmd:"" help:"Tell what changed from one SBOM to another, by whomever they were made."`
+}
+
+type sbomMakeCmd struct {
+	Format string `help:"Write a document: ${enum}. On a terminal a tree is shown without it." enum:"cyclonedx-1.6,cyclonedx-1.5,cyclonedx-1.7,spdx-2.3," default:""`
+	Output string `short:"o" help:"Write the document to a file, which appears only when it is whole." placeholder:"FILE"`
+	File   string `arg:"" help:"Package to catalogue."`
+}
+
+func (sbomMakeCmd) Help() string {
+	return `Nothing is unpacked to disk, run or fetched. Documents are valid by the official
+schema, or are not written. The same file makes the same document: its time is
+SOURCE_DATE_EPOCH if that is set, else when FILE was last modified.
+
+Exit codes: 0 everything was looked at, 2 something could not be (the document
+says what, and that it is incomplete), 3 error.
+
+Examples:
+  assize sbom app.tgz                             a tree, to look at
+  assize sbom app.tgz > app.cdx.json              CycloneDX 1.6
+  assize sbom --format spdx-2.3 -o app.spdx.json app.tgz
+  assize sbom diff app-1.cdx.json app-2.spdx.json`
+}
+
+func (c *sbomMakeCmd) Run(ctx context.Context, g *globals) error {
+	f, info, err := openFile(c.File)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	defer f.Close()
+	at, err := documentTime(info.ModTime())
+	if err != nil {
+		return err
+	}
+	result, subject, err := sbom.CatalogueFile(ctx, f, info.Size(), filepath.Base(c.File), at, archive.Limits{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if c.Format == "" && c.Output == "" && !g.JSON && isTerminal(g.stdout) {
+		err = g.printer().catalogue(result)
+	} else {
+		err = c.write(g, result, subject)
+	}
+	if err != nil {
+		return err
+	}
+	if !result.Complete() {
+		g.complain(fmt.Errorf("%s: incomplete: %s", c.File, result.Reason()))
+		return status(exitUndetermined)
+	}
+	return nil
+}
+
+func (c *sbomMakeCmd) write(g *globals, result *sbom.Result, subject sbom.Subject) error {
+	document, err := result.Document(sbom.Format(cmp.Or(c.Format, string(sbom.CycloneDX16))), subject)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if c.Output == "" {
+		_, err = g.stdout.Write(document)
+		return err
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(c.Output), ".assize-sbom-")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", c.Output, err)
+	}
+	defer os.Remove(temporary.Name())
+	_, err = temporary.Write(document)
+	if closing := temporary.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		err = os.Chmod(temporary.Name(), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(temporary.Name(), c.Output)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", c.Output, err)
+	}
+	return nil
+}
+
+// documentTime follows https://reproducible-builds.org/specs/source-date-epoch/.
+func documentTime(modified time.Time) (time.Time, error) {
+	epoch := os.Getenv("SOURCE_DATE_EPOCH")
+	if epoch == "" {
+		return modified, nil
+	}
+	seconds, err := strconv.ParseInt(epoch, 10, 64)
+	if err != nil || seconds < 0 {
+		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is %.40q: want seconds since 1970", epoch)
+	}
+	return time.Unix(seconds, 0), nil
+}
+
+// catalogue draws the components as a tree of where they are.
+func (p printer) catalogue(r *sbom.Result) error {
+	var out strings.Builder
+	id := r.Identity
+	fmt.Fprintf(&out, "%s%s\n", cmp.Or(printable(strings.TrimSpace(id.Name+" "+id.Version)), "an unnamed "+id.Format), licenceOf(id.Licenses, r.Concluded))
+	groups := map[string][]string{}
+	for i := range r.Components {
+		c := &r.Components[i]
+		where := ""
+		if i := strings.LastIndexByte(c.Paths[0], '!'); i >= 0 {
+			where = c.Paths[0][:i]
+		}
+		line := fmt.Sprintf("%s %s%s", printable(cmp.Or(c.PURL, c.FullName()+" "+c.Version)), p.tinted(dim, string(c.Relation)), licenceOf(c.Licenses, c.Concluded))
+		groups[where] = append(groups[where], line)
+	}
+	var places []string
+	for where := range groups {
+		places = append(places, where)
+	}
+	slices.Sort(places)
+	for i, where := range places {
+		indent := ""
+		if where != "" {
+			branch := "├─ "
+			if indent = "│  "; i == len(places)-1 {
+				branch, indent = "└─ ", "   "
+			}
+			fmt.Fprintf(&out, "%s%s\n", branch, printable(where))
+		}
+		for j, line := range groups[where] {
+			branch := "├─ "
+			if j == len(groups[where])-1 && (where != "" || i == len(places)-1) {
+				branch = "└─ "
+			}
+			fmt.Fprintf(&out, "%s%s%s\n", indent, branch, line)
+		}
+	}
+	fmt.Fprintln(&out, counted(len(r.Components), "component"))
+	for _, note := range r.Notes {
+		fmt.Fprintf(&out, "%s %s\n", p.tinted(yellow, "not read:"), printable(note))
+	}
+	_, err := io.WriteString(p.out, out.String())
+	return err
+}
+
+func licenceOf(declared []string, concluded string) string {
+	switch {
+	case len(declared) > 0:
+		return "  " + printable(strings.Join(declared, ", "))
+	case concluded != "":
+		return "  " + concluded + " (by its licence files)"
+	}
+	return ""
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+type sbomDiffCmd struct {
+	From string `arg:"" help:"SBOM: CycloneDX JSON, SPDX 2.2 or 2.3 JSON."`
+	To   string `arg:"" help:"SBOM to compare it with."`
+}
+
+func (sbomDiffCmd) Help() string {
+	return `Components are told apart by package URL, or by name where there is none.
+
+Exit codes: 0 the same components and licences, 1 differences, 3 error.
+
+Examples:
+  assize sbom diff vendor.spdx.json ours.cdx.json
+  assize sbom diff --json v1.cdx.json v2.cdx.json`
+}
+
+func (c *sbomDiffCmd) Run(g *globals) error {
+	from, err := readSBOM(c.From)
+	if err != nil {
+		return err
+	}
+	to, err := readSBOM(c.To)
+	if err != nil {
+		return err
+	}
+	changes := sbom.Compare(from, to)
+	p := g.printer()
+	for _, change := range changes {
+		if err := p.change(change); err != nil {
+			return err
+		}
+	}
+	if len(changes) == 0 {
+		if !g.JSON {
+			fmt.Fprintln(g.stdout, "no difference in", counted(len(from.Parts), "component"))
+		}
+		return nil
+	}
+	return status(exitFail)
+}
+
+func (p printer) change(c sbom.Change) error {
+	if p.json {
+		return json.NewEncoder(p.out).Encode(c)
+	}
+	name := func(l *sbom.Listed) string { return printable(cmp.Or(l.PURL, strings.TrimSpace(l.Name+" "+l.Version))) }
+	var line string
+	switch c.What {
+	case "added":
+		line = p.tinted(green, "+ ") + name(c.To)
+	case "removed":
+		line = p.tinted(red, "- ") + name(c.From)
+	case "version":
+		line = p.tinted(yellow, "~ ") + name(c.From) + " became " + printable(cmp.Or(c.To.Version, "without version"))
+	default:
+		line = p.tinted(yellow, "~ ") + name(c.From) + ": licence " + printable(cmp.Or(c.From.Licenses, "not stated")) + " became " + printable(cmp.Or(c.To.Licenses, "not stated"))
+	}
+	_, err := fmt.Fprintln(p.out, line)
+	return err
+}
+
+// maxSBOM is the size of the largest SBOM read, in bytes.
+const maxSBOM = 64 << 20
+
+func readSBOM(path string) (*sbom.Listing, error) {
+	f, _, err := openFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer f.Close()
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(io.LimitReader(f, maxSBOM+1)); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	l, err := sbom.Read(text.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,104 @@
+package license
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/licensecheck"
+)
+
+// MaxText is how much of a licence file is read, in bytes. A file of more
+// is a collection of notices, not a licence.
+const MaxText = 512 << 10
+
+// covered is how much of a text has to be licences for the text to be taken
+// for them, in percent: the measure of pkg.go.dev.
+const covered = 75
+
+// IsText tells from a file's name whether it may hold a licence.
+func IsText(name string) bool {
+	base := strings.ToLower(path.Base(name))
+	switch path.Ext(base) {
+	case "", ".txt", ".md", ".rst", ".html", ".markdown", ".mit", ".apache", ".bsd", ".apache2":
+	default:
+		// LICENSE-2.0 and LICENSE.Apache-2.0 end in what looks like a suffix.
+		if !strings.HasPrefix(base, "license-") && !strings.HasPrefix(base, "license.") && !strings.HasPrefix(base, "copying.") {
+			return false
+		}
+		switch path.Ext(base) {
+		case ".go", ".js", ".ts", ".py", ".json", ".xml", ".yml", ".yaml", ".spdx", ".c", ".h", ".java", ".rb", ".rs", ".map", ".class":
+			return false
+		}
+	}
+	for _, prefix := range []string{"license", "licence", "copying", "unlicense", "mit-license", "apache-license", "copyright"} {
+		if strings.HasPrefix(base, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// FromText concludes an expression from a licence's text; "" if less than
+// three quarters of it are the words of known licences. Several licences in
+// one text all apply.
+func FromText(text []byte) string {
+	if len(text) > MaxText {
+		return ""
+	}
+	found := usual().Scan(text)
+	if found.Percent < covered {
+		found = all().Scan(text)
+	}
+	if found.Percent < covered {
+		return ""
+	}
+	var ids []string
+	for _, m := range found.Match {
+		if id := current(m.ID); ID(id) && !m.IsURL && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	if len(ids) > maxTokens/2 {
+		return ""
+	}
+	return strings.Join(ids, " AND ")
+}
+
+// current replaces identifiers that SPDX has deprecated. The text of a GNU
+// licence does not say whether later versions may be used: that is for the
+// file that applies it.
+func current(id string) string {
+	switch id {
+	case "GPL-1.0", "GPL-2.0", "GPL-3.0", "LGPL-2.0", "LGPL-2.1", "LGPL-3.0", "AGPL-1.0", "AGPL-3.0", "GFDL-1.1", "GFDL-1.2", "GFDL-1.3":
+		return id + "-only"
+	}
+	return id
+}
+
+// usual knows the licences of nearly all packages; learning all 551 texts
+// takes twenty times as long and is put off until a text needs it.
+var usual = sync.OnceValue(func() *licensecheck.Scanner {
+	common := map[string]bool{}
+	for id := range strings.FieldsSeq(`0BSD AGPL-3.0 Apache-2.0 Artistic-2.0 BlueOak-1.0.0 BSD-2-Clause BSD-2-Clause-Views BSD-3-Clause BSL-1.0
+		CC-BY-3.0 CC-BY-4.0 CC0-1.0 CDDL-1.0 CDDL-1.1 curl EPL-1.0 EPL-2.0 GPL-2.0 GPL-3.0 ISC LGPL-2.1 LGPL-3.0 MIT MIT-0 MPL-1.1 MPL-2.0
+		MS-PL NCSA OFL-1.1 OpenSSL PostgreSQL PSF-2.0 Python-2.0 Ruby Unlicense WTFPL X11 Zlib`) {
+		common[id] = true
+	}
+	return scanner(func(l licensecheck.License) bool { return common[l.ID] })
+})
+
+var all = sync.OnceValue(func() *licensecheck.Scanner {
+	return scanner(func(licensecheck.License) bool { return true })
+})
+
+func scanner(wanted func(licensecheck.License) bool) *licensecheck.Scanner {
+	s, err := licensecheck.NewScanner(slices.DeleteFunc(licensecheck.BuiltinLicenses(), func(l licensecheck.License) bool { return !wanted(l) }))
+	if err != nil {
+		panic(err) // the texts are part of the program
+	}
+	return s
+}
