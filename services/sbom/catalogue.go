@@ -57,7 +57,7 @@ const (
 func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id identify.Identity, limits archive.Limits) (*Result, error) {
 	storage := &source{at: r}
 	r = storage // whose failure is no fault of the bytes
-	c := &cataloguer{root: id, limits: limits, extractors: extractors(), jars: jars{}, seen: newCollection(id)}
+	c := &cataloguer{root: id, limits: limits, extractors: extractors(), jars: jars{}, image: newImage(id), seen: newCollection(id)}
 	err := c.bytes(ctx, r, size, name)
 	if err == nil {
 		err = storage.err
@@ -65,7 +65,10 @@ func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id i
 	if err != nil {
 		return nil, fmt.Errorf("catalogue %s: %w", name, err)
 	}
-	c.jars.each(c.seen.add)
+	c.jars.each(c.found)
+	if !c.image.settle() {
+		c.problem(name, archive.KindDamaged, "the image does not say how its layers lie on one another: what an upper layer removes is listed too")
+	}
 	if id.Reason != "" && !slices.ContainsFunc(c.result.Problems, func(p archive.Problem) bool { return strings.HasSuffix(id.Reason, p.Detail) }) {
 		c.problem(name, archive.KindDamaged, "identity: "+id.Reason)
 	}
@@ -90,6 +93,7 @@ type cataloguer struct {
 	jars       jars
 	seen       *collection
 	texts      texts
+	image      *image // nil unless the artifact is one
 	result     Result
 	peek       *bufio.Reader
 }
@@ -123,6 +127,7 @@ func (c *cataloguer) bytes(ctx context.Context, r io.ReaderAt, size int64, name 
 		}
 	}
 	report, err := archive.Walk(ctx, r, size, name, c.limits, func(ctx context.Context, a *archive.Entry, content io.Reader) error {
+		c.image.note(a)
 		if a.Type != archive.File || content == nil {
 			return nil
 		}
@@ -154,10 +159,13 @@ func (c *cataloguer) file(ctx context.Context, e *entry, content io.Reader) erro
 	if c.jars.wants(e) {
 		return c.judge(e, "jar", src, c.jars.read(e, src))
 	}
+	if c.image.wants(e) {
+		return c.judge(e, "image", src, c.image.read(e, src))
+	}
 	if isOSRelease(e) {
 		data, err := src.all(identify.MaxMetadata)
-		if err == nil {
-			c.seen.release(identify.OSRelease(data))
+		if tell := func() { c.seen.release(identify.OSRelease(data)) }; err == nil && !c.image.wait(e.Location(), tell) {
+			tell()
 		}
 		return c.judge(e, "os-release", src, err)
 	}
@@ -174,11 +182,24 @@ func (c *cataloguer) file(ctx context.Context, e *entry, content io.Reader) erro
 		}
 		found, err := guarded(x, e, src)
 		for _, p := range found {
-			c.seen.add(e, p)
+			c.found(e, p)
 		}
 		return c.judge(e, x.name(), src, err)
 	}
 	return nil
+}
+
+// found lists a package, or lets it wait until it is known which files of an
+// image are still there.
+func (c *cataloguer) found(e *entry, p identify.Package) {
+	if c.image != nil && len(c.image.waiting) >= 4*maxComponents {
+		c.seen.omitted++
+		return
+	}
+	tell := func() { c.seen.add(e, p) }
+	if !c.image.wait(e.Location(), tell) {
+		tell()
+	}
 }
 
 // open learns the format of the content from its first bytes.
