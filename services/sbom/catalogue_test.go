@@ -103,7 +103,7 @@ func TestCatalogue(t *testing.T) {
 			[]string{"pkg:maven/org.example/other@1.0 at demo-1.0.jar"}},
 		{"hostile manifest", "x.zip", Zip(File{"y.jar", str(Zip(File{"META-INF/MANIFEST.MF", "Implementation-Title: unknown\nImplementation-Version: unknown\n"}))}),
 			[]string{"unnamed y.jar at y.jar"}},
-		{"image layers", "image.tar", Tar(File{"manifest.json", `[{"Config":"c","RepoTags":["demo:1"]}]`},
+		{"image layers", "image.tar", Tar(File{"manifest.json", `[{"Config":"c","RepoTags":["demo:1"],"Layers":["1/layer.tar","2/layer.tar"]}]`},
 			File{"1/layer.tar", str(Tar(File{"lib/apk/db/installed", "P:musl\nV:1.2-r0\nA:x86\n\n"}))}, File{"2/layer.tar", str(Tar(File{"usr/lib/os-release", "ID=wolfi\nVERSION_ID=\"20230201\"\n"}))}),
 			[]string{"pkg:apk/wolfi/musl@1.2-r0?arch=x86&distro=wolfi-20230201 at 1/layer.tar!lib/apk/db/installed"}},
 		{"rust program", "rg", audited, []string{"pkg:cargo/app@0.1.0 at rg", "pkg:cargo/memchr@2.5.0 at rg"}},
