@@ -53,6 +53,10 @@ func (d dataDir) store() string   { return d.path("store") }
 func (d dataDir) trusted() string { return d.path("trusted") }
 func (d dataDir) keys() string    { return d.path("keys") }
 
+// advisories is where those that were fetched are, and the indexes of
+// directories that were given.
+func (d dataDir) advisories() string { return d.path("advisories") }
+
 // publicKey is the file with the public key of the verdicts that are signed
 // now.
 func (d dataDir) publicKey() string {

@@ -38,6 +38,8 @@ type cli struct {
 	Verify        verifyCmd        `cmd:"" help:"Verify what signed a file, and whether that is somebody you trust."`
 	SLSA          slsaCmd          `cmd:"" name:"slsa" help:"Verify where a file was built from, and which SLSA build level that proves."`
 	Inspect       inspectCmd       `cmd:"" help:"Show what is inside a PSPF package, and whether it is what its signer made."`
+	Scan          scanCmd          `cmd:"" help:"Look up known vulnerabilities of packages, SBOMs and lists of components."`
+	Advisories    advisoriesCmd    `cmd:"" help:"Fetch advisories, and show what there is."`
 	SBOM          sbomCmd          `cmd:"" name:"sbom" help:"List every component and licence of a package; write and compare SBOMs."`
 	Secrets       secretsCmd       `cmd:"" help:"Look for credentials in files, directories and archives."`
 	Up            upCmd            `cmd:"" help:"Run every service in this process, for registries to upload to."`

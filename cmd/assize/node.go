@@ -36,7 +36,7 @@ type node struct {
 
 // pipelineFlags are what the embedded services can be told.
 type pipelineFlags struct {
-	Advisories string `help:"Advisories to match against: a directory in the layout of the OSV export (<ecosystem>/all.zip)." env:"ASSIZE_ADVISORIES" placeholder:"DIR" type:"path"`
+	Advisories string `help:"Advisories to match against: a directory in the layout of the OSV export (<ecosystem>/all.zip). Without it those count that assize advisories update has fetched." env:"ASSIZE_ADVISORIES" placeholder:"DIR" type:"path"`
 	Policy     string `help:"Policy: a YAML file with settings, or a Rego module." env:"ASSIZE_POLICY" placeholder:"FILE" type:"path"`
 	Trust      string `help:"Directory with the public keys that are trusted; by default <data>/trusted." env:"ASSIZE_TRUSTED_KEYS" placeholder:"DIR" type:"path"`
 	Workers    int    `help:"Artifacts examined at a time." default:"2" env:"ASSIZE_WORKERS"`
@@ -100,7 +100,7 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 		}
 	}
 	signConfig.Keys, signConfig.KeySet, signConfig.TrustedKeys = nil, n.data.keys(), trusted
-	scanConfig.Advisories, scanConfig.SecretsKey = f.Advisories, config.Secret(key)
+	scanConfig.Advisories, scanConfig.IndexDir, scanConfig.SecretsKey = f.Advisories, n.data.advisories(), config.Secret(key)
 	verdictConfig.Policy = f.Policy
 	for _, workers := range []*int{&ingestConfig.Workers, &signConfig.Workers, &sbomConfig.Workers, &scanConfig.Workers, &verdictConfig.Workers} {
 		*workers = max(1, f.Workers)

@@ -76,13 +76,15 @@ type sarifLocation struct {
 		Artifact struct {
 			URI string `json:"uri"`
 		} `json:"artifactLocation"`
-		Region struct {
-			StartLine   int   `json:"startLine"`
-			StartColumn int   `json:"startColumn"`
-			ByteOffset  int64 `json:"byteOffset"`
-			ByteLength  int   `json:"byteLength"`
-		} `json:"region"`
+		Region *sarifRegion `json:"region,omitempty"`
 	} `json:"physicalLocation"`
+}
+
+type sarifRegion struct {
+	StartLine   int   `json:"startLine"`
+	StartColumn int   `json:"startColumn"`
+	ByteOffset  int64 `json:"byteOffset"`
+	ByteLength  int   `json:"byteLength"`
 }
 
 func (s *sarifSecrets) print(f scan.SecretFinding) error {
@@ -103,12 +105,13 @@ func (s *sarifSecrets) print(f scan.SecretFinding) error {
 		Properties: map[string]string{"severity": string(f.Severity), "confidence": f.Confidence},
 	}
 	where := &r.Locations[0].Physical
-	where.Artifact.URI = (&url.URL{Path: f.Path}).EscapedPath()
-	where.Region.StartLine, where.Region.StartColumn = f.Line, f.Column
-	where.Region.ByteOffset, where.Region.ByteLength = f.Offset, f.Length
+	where.Artifact.URI = uriOf(f.Path)
+	where.Region = &sarifRegion{f.Line, f.Column, f.Offset, f.Length}
 	s.results = append(s.results, r)
 	return nil
 }
+
+func uriOf(path string) string { return (&url.URL{Path: path}).EscapedPath() }
 
 func sarifLevel(s event.Severity) string {
 	switch {
@@ -124,16 +127,21 @@ func (s *sarifSecrets) close(unseen []string) error {
 	if s.omitted > 0 {
 		unseen = append(unseen, "further findings are not listed")
 	}
-	r := sarifRun{Results: s.results, Invocations: []sarifInvocation{{Successful: len(unseen) == 0}}}
+	return writeSarif(s.out, s.results, s.rules, unseen)
+}
+
+// writeSarif writes one run; unseen is why the results may not be all.
+func writeSarif(out io.Writer, results []sarifResult, rules []sarifRule, unseen []string) error {
+	r := sarifRun{Results: results, Invocations: []sarifInvocation{{Successful: len(unseen) == 0}}}
 	if r.Results == nil {
 		r.Results = []sarifResult{}
 	}
 	for _, why := range unseen {
 		r.Invocations[0].Notifications = append(r.Invocations[0].Notifications, sarifNotification{"error", sarifText{why}})
 	}
-	r.Tool.Driver = sarifDriver{Name: "Assize", Version: run.BuildVersion(), Rules: s.rules}
+	r.Tool.Driver = sarifDriver{Name: "Assize", Version: run.BuildVersion(), Rules: rules}
 	if r.Tool.Driver.Rules == nil {
 		r.Tool.Driver.Rules = []sarifRule{}
 	}
-	return json.NewEncoder(s.out).Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{r}})
+	return json.NewEncoder(out).Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{r}})
 }

@@ -38,8 +38,8 @@ Exit codes: 0 everything was looked at, 2 something could not be (the document
 says what, and that it is incomplete), 3 error.
 
 Examples:
-  assize sbom app.tgz                             a tree, to look at
-  assize sbom app.tgz > app.cdx.json              CycloneDX 1.6
+  assize sbom app.tgz
+  assize sbom -o app.cdx.json app.tgz
   assize sbom --format spdx-2.3 -o app.spdx.json app.tgz
   assize sbom diff app-1.cdx.json app-2.spdx.json`
 }

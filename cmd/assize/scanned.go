@@ -45,6 +45,16 @@ func (s *scanned) file(path string, size int64) {
 	s.bytes += size
 }
 
+// say shows a line of text instead.
+func (s *scanned) say(text string) {
+	if s.out == nil {
+		return
+	}
+	width, _ := terminalSize(s.out)
+	fmt.Fprintf(s.out, "\r%s\x1b[K", cut("  "+printable(text), width-1))
+	s.drawn = true
+}
+
 // clear takes the line away before something else is printed.
 func (s *scanned) clear() {
 	if s.drawn {

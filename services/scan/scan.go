@@ -1,13 +1,12 @@
 // Package scan is the service that looks for secrets, unsafe content and
-// known vulnerabilities. It needs no network: advisories are a directory.
+// known vulnerabilities, by an index of advisories that it keeps itself.
 package scan
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"time"
 
-	"assize.dev/services/scan/internal/advisory"
 	"assize.dev/services/scan/internal/content"
 	"assize.dev/services/scan/internal/secrets"
 	"assize.dev/services/scan/internal/vulnerabilities"
@@ -17,7 +16,15 @@ import (
 
 // Config is what an operator can set.
 type Config struct {
-	Advisories string        `env:"ASSIZE_ADVISORIES" help:"directory of advisories in the layout of the OSV export; without it, evidence of kind vulnerabilities fails"`
+	Advisories string `env:"ASSIZE_ADVISORIES" help:"directory of advisories in the layout of the OSV export; without it and ASSIZE_ADVISORIES_SOURCES, those that another replica has put into the object store count"`
+	// IndexDir is where the index of the advisories is kept.
+	IndexDir   string        `env:"ASSIZE_ADVISORIES_DIR" help:"directory where the index of the advisories is kept; by default a temporary one, built or fetched anew at each start"`
+	Sources    []string      `env:"ASSIZE_ADVISORIES_SOURCES" help:"where to take advisories from: directories, https addresses of mirrors of the OSV export, or of the Arch Linux tracker's all.json; comma-separated"`
+	Ecosystems []string      `env:"ASSIZE_ADVISORIES_ECOSYSTEMS" help:"ecosystems to take of mirrors, comma-separated; all that a mirror lists by default"`
+	Interval   time.Duration `env:"ASSIZE_ADVISORIES_INTERVAL, default=1h" help:"how often sources, or the object store, are asked for what is new; up to a tenth is added at random"`
+	KEV        string        `env:"ASSIZE_KEV" help:"file or https address of CISA's catalogue of known exploited vulnerabilities (JSON)"`
+	EPSS       string        `env:"ASSIZE_EPSS" help:"file or https address of FIRST's EPSS scores (CSV, also in gzip)"`
+	VEX        []string      `env:"ASSIZE_VEX" help:"files with VEX statements (OpenVEX, CSAF, CycloneDX), or directories of them; comma-separated"`
 	Workers    int           `env:"ASSIZE_WORKERS, default=2" help:"artifacts examined at the same time"`
 	SecretsKey config.Secret `env:"ASSIZE_SECRETS_KEY" help:"key of the fingerprints of found secrets, 16 bytes or more; keep it to compare fingerprints over time"`
 }
@@ -28,6 +35,12 @@ func (c *Config) Validate() error {
 	if c.Workers < 0 || c.Workers > 1024 {
 		err = fmt.Errorf("ASSIZE_WORKERS: %d, want 1 to 1024", c.Workers)
 	}
+	if c.Interval < 0 || c.Interval > 0 && c.Interval < time.Second {
+		err = errors.Join(err, fmt.Errorf("ASSIZE_ADVISORIES_INTERVAL: %s, want 1s or more", c.Interval))
+	}
+	if c.Advisories != "" && len(c.Sources) > 0 {
+		err = errors.Join(err, errors.New("ASSIZE_ADVISORIES and ASSIZE_ADVISORIES_SOURCES are both set: a directory may be one of the sources"))
+	}
 	if n := len(c.SecretsKey.Reveal()); n > 0 && n < minKey {
 		err = errors.Join(err, fmt.Errorf("ASSIZE_SECRETS_KEY: %d bytes, want %d or more", n, minKey))
 	}
@@ -35,16 +48,6 @@ func (c *Config) Validate() error {
 }
 
 const minKey = 16
-
-// Database is a loaded set of advisories.
-type Database = advisory.Database
-
-// LoadAdvisories reads a directory in the layout of the OSV export:
-// <dir>/<Ecosystem>/all.zip, <dir>/<Ecosystem>/*.json, and both at the top.
-// Records that cannot be read are counted in the database's Stats.
-func LoadAdvisories(ctx context.Context, dir string) (*Database, error) {
-	return advisory.Load(ctx, dir)
-}
 
 // NewSecrets makes the analyser of kind secrets. Fingerprints are
 // HMAC-SHA256 under key, which the caller keeps: with an empty one they
@@ -60,9 +63,7 @@ func NewSecrets(key []byte) (evidence.Analyser, error) {
 // NewContent makes the analyser of kind content.
 func NewContent() evidence.Analyser { return content.New() }
 
-// NewVulnerabilities makes the analyser of kind vulnerabilities. database
-// is asked for each artifact, so it may be replaced at any time; while it
-// returns nil the evidence fails.
-func NewVulnerabilities(database func() *Database) evidence.Follower {
-	return vulnerabilities.New(database)
-}
+// NewVulnerabilities makes the analyser of kind vulnerabilities. What a holds
+// may be replaced at any time; while it holds no advisories the evidence
+// fails.
+func NewVulnerabilities(a *Advisories) evidence.Follower { return vulnerabilities.New(&a.knowledge) }

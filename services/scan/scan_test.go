@@ -60,11 +60,11 @@ func TestAnalysers(t *testing.T) {
 	if answer.Status != event.Complete || len(answer.Findings) != 0 {
 		t.Errorf("content: %+v", answer)
 	}
-	answer = analyse(t, NewVulnerabilities(func() *Database { return nil }), evidence.Input{})
+	answer = analyse(t, NewVulnerabilities(new(Advisories)), evidence.Input{})
 	if answer.Status != event.Failed || !strings.Contains(answer.Reason, "ASSIZE_ADVISORIES") {
 		t.Errorf("vulnerabilities: %+v", answer)
 	}
-	kinds := []event.Kind{secrets.Kind(), NewContent().Kind(), NewVulnerabilities(nil).Kind()}
+	kinds := []event.Kind{secrets.Kind(), NewContent().Kind(), NewVulnerabilities(new(Advisories)).Kind()}
 	if fmt.Sprint(kinds) != fmt.Sprint([]event.Kind{event.KindSecrets, event.KindContent, event.KindVulnerabilities}) {
 		t.Errorf("kinds %v", kinds)
 	}

@@ -17,13 +17,15 @@ import (
 // Service examines what ingest announces.
 type Service struct {
 	runner     evidence.Runner
-	advisories string
+	config     Config
+	advisories *Advisories
 	byBytes    []evidence.Analyser
-	loaded     atomic.Bool
+	loaded     atomic.Bool // the advisories there are
 }
 
 // New makes the service. Without advisories, evidence of kind
-// vulnerabilities fails.
+// vulnerabilities fails. VEX statements that cannot be read are an error:
+// going on without them would judge by less than was said.
 func New(c Config, b *bus.Bus, store blob.Store, log *slog.Logger) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -37,30 +39,39 @@ func New(c Config, b *bus.Bus, store blob.Store, log *slog.Logger) (*Service, er
 	if err != nil {
 		return nil, err
 	}
+	advisories := new(Advisories)
+	if err := advisories.LoadVEX(c.VEX...); err != nil {
+		return nil, err
+	}
 	return &Service{
 		runner:     evidence.Runner{Service: "scan", Bus: b, Store: store, Workers: c.Workers, Log: log},
-		advisories: c.Advisories,
+		config:     c,
+		advisories: advisories,
 		byBytes:    []evidence.Analyser{secrets, NewContent()},
 	}, nil
 }
 
 // Run examines until ctx ends. What reads the artifact itself starts at
-// once; vulnerabilities wait until the advisories are loaded. Advisories that
-// cannot be read at all end the service: there is no going on without.
+// once; vulnerabilities wait until the advisories are loaded. A directory of
+// advisories that cannot be read at all ends the service: there is no going on
+// without. A source that fails later leaves what there is.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.runner.Run(ctx, s.byBytes...) })
 	group.Go(func() error {
-		var database *Database
-		if s.advisories != "" {
-			var err error
-			if database, err = LoadAdvisories(ctx, s.advisories); err != nil {
-				return err
-			}
-			s.runner.Log.InfoContext(ctx, "advisories", "dir", s.advisories, "generation", database.Generation())
+		k, err := newKeeper(s)
+		if err != nil {
+			return err
+		}
+		defer k.close()
+		if err := k.start(ctx); err != nil {
+			return err
 		}
 		s.loaded.Store(true)
-		return s.runner.Run(ctx, NewVulnerabilities(func() *Database { return database }))
+		inner, ctx := errgroup.WithContext(ctx)
+		inner.Go(func() error { return s.runner.Run(ctx, NewVulnerabilities(s.advisories)) })
+		inner.Go(func() error { return k.keep(ctx) })
+		return inner.Wait()
 	})
 	return group.Wait()
 }

@@ -10,41 +10,29 @@ import (
 	"assize.dev/shared/event"
 )
 
-// decoded is a record on its way into the index.
-type decoded struct {
-	*Record
-	modified  string
-	withdrawn bool
-	affected  []affected
-}
-
-type affected struct {
-	Entry
-	ecosystem, name string
-}
-
-// newerThan orders two records of the same id. With equal or unreadable
+// NewerThan orders two records of the same id. With equal or unreadable
 // times the text decides, so that the outcome does not depend on the order
-// of decoding.
-func (r *decoded) newerThan(old *decoded) bool {
-	a, errA := time.Parse(time.RFC3339Nano, r.modified)
-	b, errB := time.Parse(time.RFC3339Nano, old.modified)
+// of reading.
+func (r *Record) NewerThan(old *Record) bool {
+	a, errA := time.Parse(time.RFC3339Nano, r.Modified)
+	b, errB := time.Parse(time.RFC3339Nano, old.Modified)
 	if errA == nil && errB == nil && !a.Equal(b) {
 		return a.After(b)
 	}
-	if r.modified != old.modified {
-		return r.modified > old.modified
+	if r.Modified != old.Modified {
+		return r.Modified > old.Modified
 	}
-	if r.withdrawn != old.withdrawn {
-		return r.withdrawn
+	if r.Withdrawn != old.Withdrawn {
+		return r.Withdrawn
 	}
-	return len(r.affected) > len(old.affected)
+	return len(r.Affected) > 0 && len(old.Affected) == 0
 }
 
 // osvRecord is the part of the OSV schema 1.7.5 that matching needs.
 type osvRecord struct {
 	ID        string          `json:"id"`
 	Modified  string          `json:"modified"`
+	Published string          `json:"published"`
 	Withdrawn string          `json:"withdrawn"`
 	Aliases   []string        `json:"aliases"`
 	Summary   string          `json:"summary"`
@@ -92,10 +80,13 @@ const (
 	maxAliases = 1000
 )
 
-// decode reads one OSV record. It refuses a record that it could only
+// Decode reads one OSV record, of at most MaxRecord bytes. It refuses a record that it could only
 // understand in part, except for kinds of ranges it cannot compare, which
 // mark the entry Opaque.
-func decode(data []byte) (*decoded, error) {
+func Decode(data []byte) (*Record, error) {
+	if len(data) > MaxRecord {
+		return nil, fmt.Errorf("%d bytes, at most %d", len(data), MaxRecord)
+	}
 	var rec osvRecord
 	if err := json.Unmarshal(data, &rec); err != nil {
 		return nil, fmt.Errorf("not an OSV record: %w", err)
@@ -115,12 +106,11 @@ func decode(data []byte) (*decoded, error) {
 	if summary == "" {
 		summary = string(rec.Details)
 	}
-	r := &decoded{
-		Record:    &Record{ID: rec.ID, Aliases: rec.Aliases, Summary: summary},
-		modified:  rec.Modified,
-		withdrawn: rec.Withdrawn != "",
+	r := &Record{ID: rec.ID, Aliases: rec.Aliases, Summary: summary, Modified: rec.Modified, Withdrawn: rec.Withdrawn != ""}
+	if t, err := time.Parse(time.RFC3339Nano, rec.Published); err == nil && t.Year() < 9999 {
+		r.Published = t.UTC()
 	}
-	if r.withdrawn {
+	if r.Withdrawn {
 		return r, nil
 	}
 	overall := specificOf(rec.Specific)
@@ -136,7 +126,7 @@ func decode(data []byte) (*decoded, error) {
 		if base == "" {
 			return nil, fmt.Errorf("affected[%d] (%.100s): no ecosystem", i, name)
 		}
-		entry := Entry{Record: r.Record, Name: name, Release: release, Versions: a.Versions}
+		entry := Entry{Ecosystem: base, Name: name, Release: release, Versions: a.Versions}
 		for _, v := range a.Versions {
 			if len(v) > maxVersion {
 				return nil, fmt.Errorf("affected[%d].versions: one has %d bytes, at most %d", i, len(v), maxVersion)
@@ -147,7 +137,7 @@ func decode(data []byte) (*decoded, error) {
 				entry.Opaque = true
 				continue
 			}
-			decodedRange, err := decodeRange(rg.Type == "SEMVER", rg.Events)
+			decodedRange, err := decodeRange(rg.Events)
 			if err != nil {
 				return nil, fmt.Errorf("affected[%d] (%.100s): %w", i, name, err)
 			}
@@ -156,13 +146,13 @@ func decode(data []byte) (*decoded, error) {
 		own := specificOf(a.Specific)
 		entry.Class = classOf(&rec, own, overall)
 		entry.Rating = rate(rec.ID, rec.Summary, entry.Class, own, overall, a.Severity, rec.Severity)
-		r.affected = append(r.affected, affected{Entry: entry, ecosystem: base, name: name})
+		r.Affected = append(r.Affected, entry)
 	}
 	return r, nil
 }
 
-func decodeRange(semver bool, events []map[string]string) (Range, error) {
-	r := Range{Semver: semver, Bounds: make([]Bound, 0, len(events))}
+func decodeRange(events []map[string]string) (Range, error) {
+	r := Range{Bounds: make([]Bound, 0, len(events))}
 	for _, e := range events {
 		if len(e) != 1 {
 			return r, fmt.Errorf("an event with %d keys, want one", len(e))

@@ -2,22 +2,22 @@ package advisory
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 
-	"assize.dev/shared/event"
+	"assize.dev/services/scan/internal/version"
 )
 
 // Arch is the ecosystem of Arch Linux packages. OSV has none; advisories come
 // from the distribution's security tracker.
-const Arch = "Arch"
+const Arch = version.Arch
 
-// isTracker tells the tracker's export, an array, from an OSV record, an
+// IsTracker tells the tracker's export, an array, from an OSV record, an
 // object.
-func isTracker(name string, data []byte) bool {
+func IsTracker(name string, data []byte) bool {
 	return filepath.Base(name) == "all.json" && bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("["))
 }
 
@@ -33,45 +33,55 @@ type trackerGroup struct {
 	Issues   []string `json:"issues"`
 }
 
-// decodeTracker reads the tracker's export. The tracker gives no lower
-// bound: everything before "fixed" is affected, everything if there is no
-// fix, nothing if the status is "Not affected".
-func decodeTracker(data []byte) ([]*decoded, error) {
-	var groups []trackerGroup
+// DecodeTracker reads the tracker's export and gives each group as an OSV
+// record, decoded and as text, or says why it was refused. The tracker gives
+// no lower bound: everything before "fixed" is affected, everything if there
+// is no fix, nothing if the status is "Not affected".
+func DecodeTracker(data []byte, each func(name string, r *Record, raw []byte, err error)) error {
+	var groups []json.RawMessage
 	if err := json.Unmarshal(data, &groups); err != nil {
-		return nil, fmt.Errorf("not an Arch Linux security tracker export: %w", err)
+		return fmt.Errorf("not an Arch Linux security tracker export: %w", err)
 	}
-	var records []*decoded
-	for _, g := range groups {
-		if g.Name == "" || len(g.Name) > maxID || len(g.Fixed) > maxVersion || len(g.Issues) > maxAliases {
-			return nil, errors.New("a group without name, or with fields too long")
+	for i, text := range groups {
+		var g trackerGroup
+		var r *Record
+		var raw []byte
+		err := json.Unmarshal(text, &g)
+		if err == nil {
+			raw, err = json.Marshal(g.osv())
 		}
-		severity, _ := severityWord(g.Severity)
-		r := &decoded{
-			Record: &Record{ID: g.Name, Aliases: g.Issues, Summary: cut(g.Type)},
-			// The export has no times; its content stands in, so that any
-			// change makes another generation.
-			modified:  strings.Join([]string{g.Status, g.Severity, g.Affected, g.Fixed}, " "),
-			withdrawn: g.Status == "Not affected",
+		if err == nil {
+			r, err = Decode(raw)
 		}
-		bounds := []Bound{{Introduced, "0"}}
-		if g.Fixed != "" {
-			bounds = append(bounds, Bound{Fixed, g.Fixed})
-		}
-		for _, p := range g.Packages {
-			if p == "" || len(p) > maxName {
-				return nil, fmt.Errorf("%s: package name of %d bytes", g.Name, len(p))
-			}
-			if r.withdrawn {
-				break
-			}
-			r.affected = append(r.affected, affected{
-				ecosystem: Arch, name: p,
-				Entry: Entry{Record: r.Record, Name: p, Ranges: []Range{{Bounds: bounds}},
-					Rating: Rating{Severity: severity}, Class: event.ClassVulnerability},
-			})
-		}
-		records = append(records, r)
+		each(cmp.Or(g.Name, fmt.Sprintf("group %d", i)), r, raw, err)
 	}
-	return records, nil
+	return nil
+}
+
+// osv writes a group in the OSV schema. The export has no times; its content
+// stands in, so that any change makes another generation.
+func (g *trackerGroup) osv() map[string]any {
+	record := map[string]any{
+		"id": g.Name, "aliases": g.Issues, "summary": g.Type,
+		"modified":          strings.Join([]string{g.Status, g.Severity, g.Affected, g.Fixed}, " "),
+		"database_specific": map[string]string{"severity": g.Severity},
+		"references":        []map[string]string{{"type": "ADVISORY", "url": "https://security.archlinux.org/" + g.Name}},
+	}
+	if g.Status == "Not affected" {
+		record["withdrawn"] = g.Status
+		return record
+	}
+	events := []map[string]string{{"introduced": "0"}}
+	if g.Fixed != "" {
+		events = append(events, map[string]string{"fixed": g.Fixed})
+	}
+	var affected []map[string]any
+	for _, p := range g.Packages {
+		affected = append(affected, map[string]any{
+			"package": map[string]string{"ecosystem": Arch, "name": p},
+			"ranges":  []map[string]any{{"type": "ECOSYSTEM", "events": events}},
+		})
+	}
+	record["affected"] = affected
+	return record
 }

@@ -6,18 +6,27 @@ import (
 	"strings"
 
 	"assize.dev/services/scan/internal/advisory"
+	"assize.dev/services/scan/internal/index"
 	"assize.dev/shared/event"
 )
 
 type hit struct {
-	*advisory.Entry
-	fixed []string
+	*index.Info
+	class  event.Class
+	rating advisory.Rating
+	fixed  []string
 }
 
 // group makes one Vulnerability of all hits that share an identifier: ids
 // and aliases, which the schema defines as symmetric and transitive. It
 // never joins by "related" or "upstream", which mean something else.
 func group(hits []hit) []Vulnerability {
+	switch len(hits) {
+	case 0:
+		return nil
+	case 1:
+		return []Vulnerability{hits[0].alone()}
+	}
 	parent := make([]int, len(hits))
 	for i := range parent {
 		parent[i] = i
@@ -29,56 +38,108 @@ func group(hits []hit) []Vulnerability {
 		}
 		return i
 	}
-	owner := make(map[string]int)
-	for i, h := range hits {
-		for _, id := range append([]string{h.ID}, h.Aliases...) {
+	if len(hits) <= few {
+		for i := range hits {
+			for j := range i {
+				if find(i) != find(j) && hits[i].shares(&hits[j]) {
+					parent[find(i)] = find(j)
+				}
+			}
+		}
+	} else {
+		owner := make(map[string]int, 4*len(hits))
+		join := func(i int, id string) {
 			if j, ok := owner[id]; ok {
 				parent[find(i)] = find(j)
 			} else {
 				owner[id] = i
 			}
 		}
+		for i := range hits {
+			join(i, hits[i].ID)
+			for _, id := range hits[i].Aliases {
+				join(i, id)
+			}
+		}
 	}
-	groups := make(map[int][]hit)
-	for i, h := range hits {
-		groups[find(i)] = append(groups[find(i)], h)
-	}
-	out := make([]Vulnerability, 0, len(groups))
-	for _, g := range groups {
+	out := make([]Vulnerability, 0, len(hits))
+	room := make([]hit, 0, len(hits))
+	for root := range hits {
+		if find(root) != root {
+			continue
+		}
+		g := room[:0]
+		for i := range hits {
+			if find(i) == root {
+				g = append(g, hits[i])
+			}
+		}
 		out = append(out, merge(g))
 	}
 	slices.SortFunc(out, func(a, b Vulnerability) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }
 
+// few is how many hits are compared with each other rather than by a table.
+const few = 16
+
+func (h *hit) shares(with *hit) bool {
+	if h.named(with.ID) {
+		return true
+	}
+	for _, id := range with.Aliases {
+		if h.named(id) {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *hit) named(id string) bool {
+	if h.ID == id {
+		return true
+	}
+	for _, a := range h.Aliases {
+		if a == id {
+			return true
+		}
+	}
+	return false
+}
+
 // merge takes the worst rating of a group, and the gravest class: malware,
 // then a vulnerability, then a notice.
 func merge(g []hit) Vulnerability {
+	if len(g) == 1 {
+		return g[0].alone()
+	}
 	slices.SortFunc(g, func(a, b hit) int {
 		return cmp.Or(cmp.Compare(preference(a.ID), preference(b.ID)), cmp.Compare(a.ID, b.ID))
 	})
 	v := Vulnerability{ID: g[0].ID, Class: event.ClassInformational, Severity: event.Unknown}
 	for _, h := range g {
-		if gravity(h.Class) > gravity(v.Class) {
-			v.Class = h.Class
+		if gravity(h.class) > gravity(v.Class) {
+			v.Class = h.class
 		}
 	}
 	for _, h := range g {
 		if v.Summary == "" {
 			v.Summary = h.Summary
 		}
+		if !h.Published.IsZero() && (v.Published.IsZero() || h.Published.Before(v.Published)) {
+			v.Published = h.Published
+		}
 		// A notice does not say how bad the flaw beside it is, and a
 		// database that does not rate does not overrule one that does.
-		if s := h.Rating.Severity; gravity(h.Class) == gravity(v.Class) && s != event.Unknown {
+		if s := h.rating.Severity; gravity(h.class) == gravity(v.Class) && s != event.Unknown {
 			if v.Severity == event.Unknown || s.Rank() > v.Severity.Rank() {
 				v.Severity = s
 			}
-			v.Score = max(v.Score, h.Rating.Score)
+			v.Score = max(v.Score, h.rating.Score)
 		}
-		for _, id := range append([]string{h.ID}, h.Aliases...) {
-			if id != v.ID && !slices.Contains(v.Aliases, id) {
-				v.Aliases = append(v.Aliases, id)
-			}
+		v.alias(h.ID)
+		for _, id := range h.Aliases {
+			v.alias(id)
 		}
 		for _, f := range h.fixed {
 			if !slices.Contains(v.Fixed, f) && len(v.Fixed) < maxFixed {
@@ -88,6 +149,25 @@ func merge(g []hit) Vulnerability {
 	}
 	slices.Sort(v.Aliases)
 	return v
+}
+
+// alone is a flaw that one advisory speaks of.
+func (h *hit) alone() Vulnerability {
+	v := Vulnerability{
+		ID: h.ID, Class: h.class, Severity: h.rating.Severity, Score: h.rating.Score, Summary: h.Summary, Published: h.Published, Fixed: h.fixed,
+	}
+	for _, id := range h.Aliases {
+		v.alias(id)
+	}
+	slices.Sort(v.Aliases)
+	return v
+}
+
+// alias adds another name.
+func (v *Vulnerability) alias(id string) {
+	if id != v.ID && !slices.Contains(v.Aliases, id) {
+		v.Aliases = append(v.Aliases, id)
+	}
 }
 
 func gravity(c event.Class) int {

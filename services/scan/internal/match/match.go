@@ -7,21 +7,24 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"assize.dev/services/scan/internal/advisory"
+	"assize.dev/services/scan/internal/index"
 	"assize.dev/shared/event"
 )
 
 // Vulnerability is one flaw of one component: all advisories about it that
 // name each other as aliases, as one.
 type Vulnerability struct {
-	ID       string   // the preferred one of the group
-	Aliases  []string // the others, sorted
-	Class    event.Class
-	Severity event.Severity
-	Score    float64
-	Summary  string
-	Fixed    []string // versions above the component's that fix it, ascending as far as known
+	ID        string   // the preferred one of the group
+	Aliases   []string // the others, sorted
+	Class     event.Class
+	Severity  event.Severity
+	Score     float64
+	Summary   string
+	Published time.Time // of the first of them
+	Fixed     []string  // versions above the component's that fix it, ascending as far as known
 }
 
 // Result is what the advisories say about one component.
@@ -36,42 +39,56 @@ type Result struct {
 // in its ecosystem's order, so that nothing can be said.
 var ErrVersion = errors.New("version cannot be compared")
 
-// Find evaluates every advisory about p. The error wraps ErrVersion.
-func Find(db *advisory.Database, p Package) (*Result, error) {
-	entries := db.Lookup(p.Ecosystem, p.Name)
-	order, err := orderOf(p.Ecosystem)
+// Find evaluates every advisory about p. The error wraps ErrVersion, or
+// index.ErrDamaged.
+func Find(x *index.Index, p Package) (*Result, error) {
+	probe, err := index.NewProbe(p.Ecosystem, p.Version)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", p.PURL, ErrVersion, err)
-	}
-	if err := order.valid(p.Version); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", p.PURL, ErrVersion, err)
+		return nil, fmt.Errorf("%s: %w: %w", p.name(), ErrVersion, err)
 	}
 	res := &Result{}
 	var hits []hit
-	for i := range entries {
-		e := &entries[i]
-		if !p.concerns(e) {
-			continue
+	var damaged error
+	err = x.Lookup(p.Ecosystem, p.Name, func(at *index.Posting) {
+		if !p.concerns(at) {
+			return
 		}
-		affected, fixed, err := evaluate(order, p.Version, e)
+		affected, err := probe.Affected(at)
+		if !affected && err == nil {
+			return
+		}
+		info, failed := at.Record.Info()
 		switch {
+		case failed != nil:
+			damaged = errors.Join(damaged, failed)
 		case affected: // what another range could not tell does not matter then
-			hits = append(hits, hit{e, fixed})
-		case err != nil:
-			res.Unevaluated = append(res.Unevaluated, fmt.Sprintf("%s: %v", e.ID, err))
+			hits = append(hits, hit{Info: info, class: at.Class, rating: at.Rating, fixed: fixedAfter(&probe, at)})
+		default:
+			res.Unevaluated = append(res.Unevaluated, fmt.Sprintf("%s: %v", info.ID, err))
 		}
+	})
+	if err = errors.Join(err, damaged); err != nil {
+		return nil, err
 	}
 	res.Vulnerabilities = group(hits)
 	return res, nil
 }
 
-// concerns tells whether an entry that carries p's name is about p's release
+// name is for messages.
+func (p *Package) name() string {
+	if p.PURL != "" {
+		return p.PURL
+	}
+	return fmt.Sprintf("%s/%s %.60s", p.Ecosystem, p.Name, p.Version)
+}
+
+// concerns tells whether a posting that carries p's name is about p's release
 // of the distribution, or p's repository.
-func (p *Package) concerns(e *advisory.Entry) bool {
-	if p.exactName != "" && p.exactName != strings.ToLower(p.exactName) && e.Name != "" && e.Name != p.exactName {
+func (p *Package) concerns(at *index.Posting) bool {
+	if p.exactName != "" && at.Name != "" && at.Name != p.exactName && hasUpper(p.exactName) {
 		return false
 	}
-	if e.Release == "" || e.Release == p.Release {
+	if at.Release == "" || at.Release == p.Release {
 		return true
 	}
 	switch p.Ecosystem {
@@ -80,125 +97,27 @@ func (p *Package) concerns(e *advisory.Entry) bool {
 		// that names another repository is surely not meant.
 		return p.Release == ""
 	case "Ubuntu":
-		release := strings.TrimSuffix(strings.TrimPrefix(e.Release, "Pro:"), ":LTS")
-		return release == p.Release
+		return strings.TrimSuffix(strings.TrimPrefix(at.Release, "Pro:"), ":LTS") == p.Release
 	}
 	return false
 }
 
-// evaluate tells whether a version is affected, and which later versions fix
-// it. An error says that something could not be compared; it is nil only if
-// every list and range had its say.
-func evaluate(order ordering, version string, e *advisory.Entry) (affected bool, fixed []string, err error) {
-	comparable := len(e.Versions) > 0 || len(e.Ranges) > 0
-	if !comparable {
-		if e.Class == event.ClassMalware {
-			return true, nil, nil // names the package and no version: all of them
+func hasUpper(s string) bool { return s != strings.ToLower(s) }
+
+// fixedAfter lists the versions above the probed one that fix it.
+func fixedAfter(probe *index.Probe, at *index.Posting) (fixed []string) {
+	for i := range at.Ranges {
+		if at.Ranges[i].Broken != "" {
+			continue
 		}
-		return false, nil, errors.New("it names no versions that can be compared")
-	}
-	listed, listErr := inList(order, version, e.Versions)
-	affected = listed
-	err = listErr
-	for _, r := range e.Ranges {
-		in, rangeErr := inRange(order, version, r)
-		affected = affected || in
-		err = errors.Join(err, rangeErr)
-		for _, b := range r.Bounds {
-			if b.Kind == advisory.Fixed && !slices.Contains(fixed, b.Version) {
-				if c, cmpErr := order.compare(b.Version, version); cmpErr == nil && c > 0 && len(fixed) < maxFixed {
-					fixed = append(fixed, b.Version)
-				}
+		for j := range at.Ranges[i].Bounds {
+			b := &at.Ranges[i].Bounds[j]
+			if b.Kind == advisory.Fixed && !b.Zero && len(fixed) < maxFixed && probe.Compare(b) < 0 && !slices.Contains(fixed, b.Version) {
+				fixed = append(fixed, strings.Clone(b.Version))
 			}
 		}
 	}
-	return affected, fixed, err
+	return fixed
 }
 
 const maxFixed = 16
-
-// inList is equality with one of the versions, by spelling or by order
-// ("2.2" and "2.2.0" are one version to PEP 440).
-func inList(order ordering, version string, list []string) (bool, error) {
-	if slices.Contains(list, version) {
-		return true, nil
-	}
-	var failed error
-	for _, v := range list {
-		switch c, err := order.compare(v, version); {
-		case err != nil && failed == nil:
-			failed = fmt.Errorf("its version %.60q: %w", v, err)
-		case err == nil && c == 0:
-			return true, nil
-		}
-	}
-	return false, failed
-}
-
-// inRange is the schema's IncludedInRanges for one range.
-func inRange(order ordering, version string, r advisory.Range) (bool, error) {
-	if r.Semver && order.name == "" {
-		order = semverOrder
-	}
-	before, err := beforeLimits(order, version, r.Limits)
-	if err != nil || !before {
-		return false, err
-	}
-	// The sort is stable: at a tie the record's own order counts, so that
-	// "introduced 1, last_affected 1" means exactly 1.
-	var failed error
-	bounds := slices.Clone(r.Bounds)
-	slices.SortStableFunc(bounds, func(a, b advisory.Bound) int {
-		az, bz := a.IsZero(), b.IsZero()
-		switch {
-		case az && bz:
-			return 0
-		case az:
-			return -1
-		case bz:
-			return 1
-		}
-		c, err := order.compare(a.Version, b.Version)
-		if err != nil && failed == nil {
-			failed = fmt.Errorf("its bounds %.60q and %.60q: %w", a.Version, b.Version, err)
-		}
-		return c
-	})
-	if failed != nil {
-		return false, failed
-	}
-	affected := false
-	for _, b := range bounds {
-		if b.IsZero() {
-			affected = true
-			continue
-		}
-		c, err := order.compare(version, b.Version)
-		if err != nil {
-			return false, fmt.Errorf("its bound %.60q: %w", b.Version, err)
-		}
-		switch {
-		case b.Kind == advisory.Introduced && c >= 0:
-			affected = true
-		case b.Kind == advisory.Fixed && c >= 0, b.Kind == advisory.LastAffected && c > 0:
-			affected = false
-		}
-	}
-	return affected, nil
-}
-
-func beforeLimits(order ordering, version string, limits []string) (bool, error) {
-	if len(limits) == 0 || slices.Contains(limits, "*") {
-		return true, nil
-	}
-	for _, l := range limits {
-		c, err := order.compare(version, l)
-		if err != nil {
-			return false, fmt.Errorf("its limit %.60q: %w", l, err)
-		}
-		if c < 0 {
-			return true, nil
-		}
-	}
-	return false, nil
-}

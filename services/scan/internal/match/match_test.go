@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"assize.dev/services/scan/internal/advisory"
+	"assize.dev/services/scan/internal/index"
 	"assize.dev/shared/event"
 )
 
@@ -41,7 +41,7 @@ func rng(kind, list string) string {
 	return `{"type":"` + kind + `","events":[` + strings.Join(out, ",") + `]}`
 }
 
-func load(t testing.TB, records ...string) *advisory.Database {
+func load(t testing.TB, records ...string) *index.Index {
 	t.Helper()
 	dir := t.TempDir()
 	for i, r := range records {
@@ -49,17 +49,29 @@ func load(t testing.TB, records ...string) *advisory.Database {
 			t.Fatal(err)
 		}
 	}
-	db, err := advisory.Load(context.Background(), dir)
+	x := build(t, dir)
+	if s := x.Stats(); s.Rejected > 0 {
+		t.Fatalf("rejected: %q", s.RejectedNames)
+	}
+	return x
+}
+
+// build makes an index of an export.
+func build(t testing.TB, export string) *index.Index {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "index")
+	if err := index.WriteExport(context.Background(), dir, export); err != nil {
+		t.Fatal(err)
+	}
+	x, err := index.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := db.Stats(); s.Rejected > 0 {
-		t.Fatalf("rejected: %q", s.RejectedNames)
-	}
-	return db
+	t.Cleanup(func() { x.Close() })
+	return x
 }
 
-func ids(t *testing.T, db *advisory.Database, purl string) []string {
+func ids(t *testing.T, db *index.Index, purl string) []string {
 	t.Helper()
 	p, err := Resolve(purl)
 	if err != nil {
@@ -268,10 +280,7 @@ func TestArchTracker(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "all.json"), []byte(tracker), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	db, err := advisory.Load(context.Background(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := build(t, dir)
 	for purl, want := range map[string]int{
 		"pkg:alpm/arch/curl@7.50.2-1?arch=x86_64": 1, "pkg:alpm/arch/libcurl@7.40.0-3": 1, "pkg:alpm/arch/curl@7.50.3-1": 0,
 		"pkg:alpm/arch/curl@1:1.0-1": 0, "pkg:alpm/arch/open@99-1": 1,

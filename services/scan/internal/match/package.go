@@ -74,6 +74,57 @@ func Resolve(purl string) (Package, error) {
 	return p, p.distribution(u)
 }
 
+// Of is a package as the OSV schema names it: ecosystem with its suffix
+// ("Debian:12"), name and version. Errors wrap ErrNoSource or ErrRelease.
+func Of(ecosystem, name, version string) (Package, error) {
+	base, release, _ := strings.Cut(ecosystem, ":")
+	p := Package{Ecosystem: base, Release: release, Name: name, Version: version}
+	if name == "" {
+		return p, errors.New("the name of the package is missing")
+	}
+	if !known[base] {
+		return p, fmt.Errorf("%w for ecosystem %.60q", ErrNoSource, base)
+	}
+	if base == "Go" {
+		p.goModule(name)
+	}
+	if release == "" && byRelease[base] {
+		return p, fmt.Errorf("%w: want %s:<release>", ErrRelease, base)
+	}
+	return p, nil
+}
+
+// known are all base ecosystems.
+var known = func() map[string]bool {
+	all := map[string]bool{"GHC": true}
+	for _, name := range ecosystems {
+		all[name] = true
+	}
+	for _, name := range distributions {
+		all[name] = true
+	}
+	return all
+}()
+
+// byRelease are those whose advisories speak of one release each.
+var byRelease = map[string]bool{
+	"Debian": true, "Ubuntu": true, "Alpine": true, "AlmaLinux": true, "Rocky Linux": true, "Red Hat": true, "SUSE": true, "openSUSE": true,
+	"openEuler": true, "Mageia": true, "Azure Linux": true,
+}
+
+func (p *Package) goModule(path string) {
+	p.Name = path
+	// Some cataloguers name the standard library after the toolchain.
+	if path == "std" {
+		p.Name = "stdlib"
+	}
+	p.exactName = p.Name
+	if p.Name == "stdlib" || p.Name == "toolchain" {
+		p.Version = strings.TrimPrefix(p.Version, "go")
+	}
+	p.Version = strings.TrimPrefix(p.Version, "v")
+}
+
 func (p *Package) language(u purl) {
 	full := u.name
 	if u.namespace != "" {
@@ -81,16 +132,7 @@ func (p *Package) language(u purl) {
 	}
 	switch u.typ {
 	case "golang":
-		p.Name = full
-		// Some cataloguers name the standard library after the toolchain.
-		if full == "std" {
-			p.Name = "stdlib"
-		}
-		p.exactName = p.Name
-		if p.Name == "stdlib" || p.Name == "toolchain" {
-			p.Version = strings.TrimPrefix(p.Version, "go")
-		}
-		p.Version = strings.TrimPrefix(p.Version, "v")
+		p.goModule(full)
 	case "npm", "composer", "swift", "githubactions", "vscode-extension":
 		p.Name = full
 	case "maven":
@@ -164,8 +206,8 @@ func after(version, mark string) string {
 	if i < 0 {
 		return ""
 	}
-	digits, _ := leading(version[i+len(mark):], isDigit)
-	return digits
+	rest := version[i+len(mark):]
+	return rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
 }
 
 // purl is a package URL taken apart with its spelling kept: the purl

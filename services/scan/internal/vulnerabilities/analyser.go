@@ -7,19 +7,16 @@ import (
 	"errors"
 	"fmt"
 
-	"assize.dev/services/scan/internal/advisory"
 	"assize.dev/shared/event"
 	"assize.dev/shared/evidence"
 )
 
 // Analyser answers kind vulnerabilities from evidence of kind sbom.
-type Analyser struct {
-	database func() *advisory.Database
-}
+type Analyser struct{ knowledge *Knowledge }
 
-// New makes an analyser over whatever database returns at the time; nil
-// means none is loaded, which fails the evidence rather than passing it.
-func New(database func() *advisory.Database) *Analyser { return &Analyser{database} }
+// New makes an analyser over whatever is known at the time; no advisories
+// fail the evidence rather than passing it.
+func New(k *Knowledge) *Analyser { return &Analyser{k} }
 
 var _ evidence.Analyser = (*Analyser)(nil)
 
@@ -31,7 +28,7 @@ func (*Analyser) Follows() event.Kind { return event.KindSBOM }
 
 // Version implements evidence.Analyser. The advisories are the answer's
 // basis and not part of it.
-func (*Analyser) Version() string { return "1.0.0" }
+func (*Analyser) Version() string { return "2.0.0" }
 
 // NoAdvisories is the reason of evidence that failed for want of a database.
 const NoAdvisories = "no advisories loaded: pass --advisories DIR or set ASSIZE_ADVISORIES (OSV export layout)"
@@ -39,15 +36,16 @@ const NoAdvisories = "no advisories loaded: pass --advisories DIR or set ASSIZE_
 // Analyse implements evidence.Analyser. The error is only ever that the
 // SBOM could not be fetched.
 func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.Answer, error) {
-	db := a.database()
-	if db == nil {
+	known, done := a.knowledge.Acquire()
+	defer done()
+	if known == nil {
 		return failed(NoAdvisories), nil
 	}
 	sbom := in.Evidence
 	if sbom == nil || sbom.Kind != event.KindSBOM {
 		return failed("no SBOM: no evidence of kind sbom came with the artifact"), nil
 	}
-	basis := map[string]string{"advisories": db.Generation()}
+	basis := known.Basis()
 	switch sbom.Status {
 	case event.NotApplicable:
 		return &evidence.Answer{Status: event.NotApplicable, Basis: basis}, nil
@@ -63,11 +61,14 @@ func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.An
 	if err != nil {
 		return nil, fmt.Errorf("read SBOM %s: %w", document.Key, err)
 	}
-	components, err := componentsOf(data)
+	artifact, components, err := ComponentsOf(data)
 	if err != nil {
 		return failed(fmt.Sprintf("no SBOM: document %s: %v", document.Key, err)), nil
 	}
-	answer, err := evaluate(ctx, db, components)
+	if known.Artifact = in.Artifact.PURL; known.Artifact == "" {
+		known.Artifact = artifact
+	}
+	answer, err := known.evaluate(ctx, components)
 	if err != nil {
 		return nil, err
 	}

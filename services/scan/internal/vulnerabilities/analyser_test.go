@@ -9,12 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"assize.dev/services/scan/internal/advisory"
+	"assize.dev/services/scan/internal/index"
 	"assize.dev/shared/event"
 	"assize.dev/shared/evidence"
 )
 
-func database(t testing.TB) *advisory.Database {
+func database(t testing.TB) *index.Index {
 	t.Helper()
 	dir := t.TempDir()
 	record := `{"id":%q,"modified":"2026-01-01T00:00:00Z","summary":"it breaks","aliases":["CVE-2026-9"],"affected":[{"package":{"ecosystem":%q,"name":"a"},
@@ -24,11 +24,22 @@ func database(t testing.TB) *advisory.Database {
 			t.Fatal(err)
 		}
 	}
-	db, err := advisory.Load(context.Background(), dir)
+	to := filepath.Join(t.TempDir(), "index")
+	if err := index.WriteExport(context.Background(), to, dir); err != nil {
+		t.Fatal(err)
+	}
+	db, err := index.Open(to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return db
+	return db // closed by the handles that hold it, or with the process
+}
+
+// holding knows an index, or nothing.
+func holding(x *index.Index) *Knowledge {
+	k := new(Knowledge)
+	k.Advisories.Swap(x)
+	return k
 }
 
 func bom(root string, purls ...string) string {
@@ -40,9 +51,9 @@ func bom(root string, purls ...string) string {
 		root, strings.Join(list, ","))
 }
 
-func analyse(t *testing.T, db *advisory.Database, sbom *event.Evidence, document string) *evidence.Answer {
+func analyse(t *testing.T, db *index.Index, sbom *event.Evidence, document string) *evidence.Answer {
 	t.Helper()
-	answer, err := New(func() *advisory.Database { return db }).Analyse(context.Background(), evidence.Input{
+	answer, err := New(holding(db)).Analyse(context.Background(), evidence.Input{
 		Evidence: sbom,
 		Document: func(context.Context, event.Document) ([]byte, error) { return []byte(document), nil },
 	})
@@ -64,7 +75,7 @@ func TestStatus(t *testing.T) {
 	huge := sbom(event.Complete, "")
 	huge.Documents[1].Size = 1 << 40
 	for name, test := range map[string]struct {
-		db       *advisory.Database
+		db       *index.Index
 		sbom     *event.Evidence
 		document string
 		status   event.Status
@@ -76,8 +87,8 @@ func TestStatus(t *testing.T) {
 		"failed SBOM":             {db, sbom(event.Failed, "it broke"), "", event.Failed, "no SBOM: it broke"},
 		"no document":             {db, &event.Evidence{Kind: event.KindSBOM, Status: event.Complete}, "", event.Failed, "no document named sbom"},
 		"huge document":           {db, huge, "", event.Failed, "at most"},
-		"broken document":         {db, sbom(event.Complete, ""), "{", event.Failed, "not CycloneDX"},
-		"another document":        {db, sbom(event.Complete, ""), `{"spdxVersion":"SPDX-2.3"}`, event.Failed, "not CycloneDX"},
+		"broken document":         {db, sbom(event.Complete, ""), "{", event.Failed, "not JSON"},
+		"another document":        {db, sbom(event.Complete, ""), `{"spdxVersion":"SPDX-2.3"}`, event.Failed, "lists no packages"},
 		"not applicable":          {db, sbom(event.NotApplicable, ""), "", event.NotApplicable, ""},
 		"partial SBOM":            {db, sbom(event.Partial, "truncated"), bom("pkg:npm/b@1.0.0"), event.Partial, "the SBOM is partial: truncated"},
 		"no components":           {db, sbom(event.Complete, ""), `{"bomFormat":"CycloneDX","specVersion":"1.5"}`, event.Complete, ""},
@@ -139,7 +150,7 @@ func TestFindings(t *testing.T) {
 func TestDocumentUnreachable(t *testing.T) {
 	gone := errors.New("store is away")
 	db := database(t)
-	_, err := New(func() *advisory.Database { return db }).Analyse(context.Background(), evidence.Input{
+	_, err := New(holding(db)).Analyse(context.Background(), evidence.Input{
 		Evidence: sbom(event.Complete, ""),
 		Document: func(context.Context, event.Document) ([]byte, error) { return nil, gone },
 	})
@@ -151,13 +162,13 @@ func TestDocumentUnreachable(t *testing.T) {
 func FuzzSBOM(f *testing.F) {
 	f.Add([]byte(bom("pkg:npm/a@1.0.0", "pkg:npm/%zz@1", "pkg:deb/debian/a@1?distro=debian-12")))
 	f.Add([]byte(`{"bomFormat":"CycloneDX","components":[{"components":[{"purl":"pkg:"}]}]}`))
-	db := database(f)
+	known, _ := holding(database(f)).Acquire()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		purls, err := componentsOf(data)
+		_, purls, err := ComponentsOf(data)
 		if err != nil {
 			return
 		}
-		if _, err := evaluate(context.Background(), db, purls); err != nil {
+		if _, err := known.evaluate(context.Background(), purls); err != nil {
 			t.Error(err)
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"assize.dev/services/scan/internal/advisory"
+	"assize.dev/services/scan/internal/index"
 	"assize.dev/services/scan/internal/match"
 	"assize.dev/shared/event"
 	"assize.dev/shared/evidence"
@@ -17,7 +17,7 @@ import (
 // evaluate answers for a list of package URLs. Components of an ecosystem
 // that has advisories which are not loaded make the answer partial; those no
 // advisory could judge are listed as informational findings.
-func evaluate(ctx context.Context, db *advisory.Database, purls []string) (*evidence.Answer, error) {
+func (k *Known) evaluate(ctx context.Context, purls []string) (*evidence.Answer, error) {
 	answer := &evidence.Answer{Status: event.Complete}
 	unloaded := make(map[string]int)
 	var open unevaluated
@@ -25,29 +25,22 @@ func evaluate(ctx context.Context, db *advisory.Database, purls []string) (*evid
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("match components: %w", err)
 		}
-		p, err := match.Resolve(purl)
-		if p.Ecosystem != "" && !loaded(db, p) {
-			unloaded[ecosystemOf(p)]++
-			continue
+		j := k.PURL(purl)
+		switch {
+		case errors.Is(j.Err, index.ErrDamaged):
+			return failed(j.Err.Error()), nil
+		case j.Unloaded != "":
+			unloaded[j.Unloaded]++
+		case j.Err != nil:
+			open.add(reasonClass(j.Err), purl)
 		}
-		if err != nil {
-			open.add(reasonClass(err), purl)
-			continue
-		}
-		res, err := match.Find(db, p)
-		if err != nil {
-			open.add(reasonClass(err), purl)
-			continue
-		}
-		for _, u := range res.Unevaluated {
+		for _, u := range j.Unevaluated {
 			open.add("an advisory's versions could not be compared", purl+" and "+u)
 		}
-		for _, v := range res.Vulnerabilities {
-			answer.Findings = append(answer.Findings, finding(p, v))
-		}
+		answer.Findings = append(answer.Findings, j.Findings...)
 	}
 	answer.Findings = append(answer.Findings, open.findings()...)
-	if s := db.Stats(); s.Rejected > 0 {
+	if s := k.Index.Stats(); s.Rejected > 0 {
 		answer.Findings = append(answer.Findings, event.Finding{
 			ID: "vulnerabilities/rejected-advisories", Class: event.ClassUnevaluated, Severity: event.Info,
 			Message: fmt.Sprintf("%d advisories could not be read when they were loaded, the first is %s", s.Rejected, first(s.RejectedNames)),
@@ -62,7 +55,7 @@ func evaluate(ctx context.Context, db *advisory.Database, purls []string) (*evid
 
 // loaded asks for the release where the ecosystem has advisories per
 // release: those for Debian 11 say nothing about 12.
-func loaded(db *advisory.Database, p match.Package) bool {
+func loaded(db *index.Index, p *match.Package) bool {
 	if !db.Loaded(p.Ecosystem) {
 		return false
 	}
@@ -76,7 +69,7 @@ func loaded(db *advisory.Database, p match.Package) bool {
 	return true
 }
 
-func ecosystemOf(p match.Package) string {
+func ecosystemOf(p *match.Package) string {
 	switch p.Ecosystem {
 	case "Packagist", "Maven":
 		return p.Ecosystem
@@ -104,7 +97,7 @@ func counts(m map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-func finding(p match.Package, v match.Vulnerability) event.Finding {
+func (k *Known) finding(p *match.Package, v match.Vulnerability) event.Finding {
 	verb := "is affected by"
 	switch v.Class {
 	case event.ClassMalware:
@@ -116,10 +109,16 @@ func finding(p match.Package, v match.Vulnerability) event.Finding {
 	if v.Summary != "" {
 		message += ": " + v.Summary
 	}
-	return event.Finding{
+	f := event.Finding{
 		ID: v.ID, Class: v.Class, Severity: v.Severity, Score: v.Score, Message: message,
-		Component: p.PURL, Aliases: v.Aliases, Fixed: v.Fixed,
+		Component: p.PURL, Aliases: v.Aliases, Fixed: v.Fixed, Published: v.Published,
 	}
+	names := append([]string{v.ID}, v.Aliases...)
+	if known, ok := k.Facts.Lookup(names...); ok {
+		f.KEV, f.EPSS = known.KEV, known.EPSS
+	}
+	f.VEX = k.VEX.About(names, p.PURL, k.Artifact)
+	return f
 }
 
 // reasonClass is the part of a reason that many components can share.

@@ -1,4 +1,4 @@
-package advisory
+package index
 
 import (
 	"archive/zip"
@@ -8,14 +8,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
-	"assize.dev/services/scan/internal/testdata"
-	"assize.dev/shared/event"
-	"assize.dev/shared/realdata"
+	"assize.dev/services/scan/internal/advisory"
 )
 
 func osv(id, modified, ecosystem, name string, more ...string) string {
@@ -58,6 +54,34 @@ func export(t *testing.T, files map[string][]string) string {
 	return dir
 }
 
+// load indexes an export.
+func load(t testing.TB, export string) (*Index, error) {
+	t.Helper()
+	return loadWithin(context.Background(), t, export)
+}
+
+func loadWithin(ctx context.Context, t testing.TB, export string) (*Index, error) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "generation")
+	if err := WriteExport(ctx, dir, export); err != nil {
+		return nil, err
+	}
+	x, err := Open(dir)
+	if err == nil {
+		t.Cleanup(func() { x.Close() })
+	}
+	return x, err
+}
+
+// found counts the postings about a package.
+func found(t testing.TB, x *Index, ecosystem, name string) (n int) {
+	t.Helper()
+	if err := x.Lookup(ecosystem, name, func(*Posting) { n++ }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func TestLoadLayouts(t *testing.T) {
 	dir := export(t, map[string][]string{
 		"npm/all.zip":          {"A.json", osv("A", "2026-01-01T00:00:00Z", "npm", "a")},
@@ -69,7 +93,7 @@ func TestLoadLayouts(t *testing.T) {
 		"Hackage/all.zip":      {"readme.md", "an export that lists nothing"},
 		"PyPI/deeper/E/E.json": {"not looked at"},
 	})
-	db, err := Load(context.Background(), dir)
+	db, err := load(t, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,11 +112,11 @@ func TestLoadLayouts(t *testing.T) {
 		}
 	}
 	for eco, name := range map[string]string{"npm": "a", "PyPI": "B.b", "Debian": "c", "Go": "ex/d"} {
-		if n := len(db.Lookup(eco, name)); n != 1 {
+		if n := found(t, db, eco, name); n != 1 {
 			t.Errorf("%s %s: %d entries", eco, name, n)
 		}
 	}
-	if db.Lookup("npm", "A") != nil {
+	if found(t, db, "npm", "A") != 0 {
 		t.Error("npm names are not case-blind")
 	}
 }
@@ -114,10 +138,10 @@ func TestLoadRejects(t *testing.T) {
 		"nothing opens":     affected(`"ranges":[{"type":"SEMVER","events":[{"fixed":"1"}]}]`),
 		"long version":      affected(`"versions":["` + strings.Repeat("1", 1000) + `"]`),
 		"empty version":     affected(`"ranges":[{"type":"SEMVER","events":[{"introduced":""}]}]`),
-		"larger than 8 MiB": `{"id":"X","details":"` + strings.Repeat("x", MaxRecord) + `"}`,
+		"larger than 8 MiB": `{"id":"X","details":"` + strings.Repeat("x", advisory.MaxRecord) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			db, err := Load(context.Background(), export(t, map[string][]string{"npm/all.zip": {"bad.json", record, "good.json", good}}))
+			db, err := load(t, export(t, map[string][]string{"npm/all.zip": {"bad.json", record, "good.json", good}}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,19 +149,19 @@ func TestLoadRejects(t *testing.T) {
 			if s.Rejected != 1 || len(s.RejectedNames) != 1 || !strings.HasPrefix(s.RejectedNames[0], filepath.Join("npm", "all.zip")+"/bad.json: ") {
 				t.Errorf("rejected %d: %q", s.Rejected, s.RejectedNames)
 			}
-			if len(db.Lookup("npm", "a")) != 1 {
+			if found(t, db, "npm", "a") != 1 {
 				t.Error("the good record is missing")
 			}
 		})
 	}
-	db, err := Load(context.Background(), export(t, map[string][]string{"npm/all.zip": {"no zip"}, "GOOD.json": {osv("GOOD", "x", "PyPI", "a")}}))
+	db, err := load(t, export(t, map[string][]string{"npm/all.zip": {"no zip"}, "GOOD.json": {osv("GOOD", "x", "PyPI", "a")}}))
 	if err != nil || db.Stats().Rejected != 1 || db.Loaded("npm") {
 		t.Errorf("a broken export must leave its ecosystem unloaded: %v", err)
 	}
-	if _, err := Load(context.Background(), t.TempDir()); !errors.Is(err, ErrNone) {
+	if _, err := load(t, t.TempDir()); !errors.Is(err, advisory.ErrNone) {
 		t.Errorf("empty directory: %v", err)
 	}
-	if _, err := Load(context.Background(), filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := load(t, filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("absent directory: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(context.Background())
@@ -146,14 +170,14 @@ func TestLoadRejects(t *testing.T) {
 	for i := range 200 {
 		files = append(files, fmt.Sprintf("%d.json", i), osv(fmt.Sprint("A", i), "x", "npm", "a"))
 	}
-	if _, err := Load(cancelled, export(t, map[string][]string{"all.zip": files})); !errors.Is(err, context.Canceled) {
+	if _, err := loadWithin(cancelled, t, export(t, map[string][]string{"all.zip": files})); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
 
 func TestGeneration(t *testing.T) {
-	generation := func(files map[string][]string) (string, *Database) {
-		db, err := Load(context.Background(), export(t, files))
+	generation := func(files map[string][]string) (string, *Index) {
+		db, err := load(t, export(t, files))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,73 +193,9 @@ func TestGeneration(t *testing.T) {
 	if other == one {
 		t.Error("a modified record makes no other generation")
 	}
-	if db.Lookup("npm", "b") != nil || db.Stats().Withdrawn != 1 {
+	if found(t, db, "npm", "b") != 0 || db.Stats().Withdrawn != 1 {
 		t.Error("the newer record withdraws; the older one must not count")
 	}
-}
-
-func TestRating(t *testing.T) {
-	v3 := `"severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:L/UI:N/S:U/C:N/I:L/A:N"}],`
-	for name, test := range map[string]struct {
-		record string
-		want   Rating
-	}{
-		"v3":           {osv("A", "x", "npm", "a", v3), Rating{event.Medium, 4.3}},
-		"v2":           {osv("A", "x", "npm", "a", `"severity":[{"type":"CVSS_V2","score":"AV:N/AC:L/Au:N/C:C/I:C/A:C"}],`), Rating{event.High, 10}},
-		"v4":           {osv("A", "x", "npm", "a", `"severity":[{"type":"CVSS_V4","score":"CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"}],`), Rating{event.Critical, 9.3}},
-		"the worst":    {osv("A", "x", "npm", "a", `"severity":[{"type":"CVSS_V3","score":"CVSS:3.0/AV:N/AC:L/PR:L/UI:N/S:U/C:N/I:L/A:N"},{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],`), Rating{event.Critical, 9.8}},
-		"word":         {osv("A", "x", "npm", "a", `"database_specific":{"severity":"MODERATE"},`), Rating{event.Medium, 0}},
-		"odd specific": {osv("A", "x", "npm", "a", `"database_specific":{"severity":7,"categories":{}},`), Rating{event.Unknown, 0}},
-		"broken":       {osv("A", "x", "npm", "a", `"severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:"}],"database_specific":{"severity":"LOW"},`), Rating{event.Low, 0}},
-		"ubuntu":       {osv("A", "x", "Ubuntu:22.04:LTS", "a", `"severity":[{"type":"Ubuntu","score":"negligible"}],`), Rating{event.Low, 0}},
-		"erratum":      {osv("ALSA-1", "x", "AlmaLinux:9", "a", `"summary":"Important: a security update",`), Rating{event.High, 0}},
-		"bug fix":      {osv("ALBA-1", "x", "AlmaLinux:9", "a"), Rating{event.Info, 0}},
-		"none":         {osv("A", "x", "npm", "a"), Rating{event.Unknown, 0}},
-		"malware":      {osv("MAL-1", "x", "npm", "a", v3), Rating{event.Critical, 0}},
-	} {
-		r, err := decode([]byte(test.record))
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if got := r.affected[0].Rating; got != test.want {
-			t.Errorf("%s: %+v, want %+v", name, got, test.want)
-		}
-	}
-}
-
-// TestRealExport loads the whole real export within its budget of memory.
-func TestRealExport(t *testing.T) {
-	dir := filepath.Join(realdata.Dir(t), "osv")
-	if testing.Short() || testdata.Race {
-		t.Skip("loads 130 MB of JSON: not in short tests, nor under the race detector")
-	}
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	db, err := Load(context.Background(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	held := int64(after.HeapAlloc) - int64(before.HeapAlloc)
-	if held > 150<<20 {
-		t.Errorf("the database holds %d MiB, want less than 150", held>>20)
-	}
-	s := db.Stats()
-	if s.Rejected > 0 {
-		t.Errorf("rejected %d: %q", s.Rejected, s.RejectedNames)
-	}
-	total := 0
-	for _, n := range s.Advisories {
-		total += n
-	}
-	if total+s.Withdrawn < 25_000 {
-		t.Errorf("%d advisories and %d withdrawn, want all 25,658", total, s.Withdrawn)
-	}
-	runtime.KeepAlive(db)
-	t.Logf("%d advisories, %d withdrawn, %d MiB held", total, s.Withdrawn, held>>20)
 }
 
 // TestParallelDecoding is for the race detector: many records, some of the
@@ -247,27 +207,13 @@ func TestParallelDecoding(t *testing.T) {
 		files["npm/all.zip"] = append(files["npm/all.zip"], name, osv(fmt.Sprint("A", i), "2026-01-01T00:00:00Z", "npm", fmt.Sprint("old", i)))
 		files["all.zip"] = append(files["all.zip"], name, osv(fmt.Sprint("A", i), "2026-01-02T00:00:00Z", "npm", fmt.Sprint("new", i)))
 	}
-	db, err := Load(context.Background(), export(t, files))
+	db, err := load(t, export(t, files))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 500 {
-		if len(db.Lookup("npm", fmt.Sprint("new", i))) != 1 || len(db.Lookup("npm", fmt.Sprint("old", i))) != 0 {
+		if found(t, db, "npm", fmt.Sprint("new", i)) != 1 || found(t, db, "npm", fmt.Sprint("old", i)) != 0 {
 			t.Fatalf("A%d: the record modified last must count", i)
 		}
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte(osv("A", "2026-01-01T00:00:00Z", "npm", "a")))
-	f.Add([]byte(`{"id":"A","severity":[{"score":"CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"}],"affected":[{"package":{"ecosystem":"npm","name":"a"},"ranges":[{"type":"GIT"}],"database_specific":{"cvss":"CVSS:3.1/AV:N"}}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := decode(data)
-		if err == nil && (r.ID == "" || len([]rune(r.Summary)) > MaxSummary) {
-			t.Errorf("accepted %+v", r.Record)
-		}
-		if records, err := decodeTracker(data); err == nil && slices.ContainsFunc(records, func(r *decoded) bool { return r.ID == "" }) {
-			t.Error("accepted a group without a name")
-		}
-	})
 }

@@ -26,27 +26,45 @@ const (
 // ErrNone is wrapped when a directory holds no advisories at all.
 var ErrNone = errors.New("no advisories found")
 
-// Load reads every advisory below dir: <dir>/<Ecosystem>/all.zip,
+// Stats says what Read met.
+type Stats struct {
+	// Ecosystems that an export was read of, even one that lists nothing; with
+	// the release, where the export is of one, and without.
+	Ecosystems map[string]bool
+	Read       int // records
+	Rejected   int
+	// Retracted are ids that the sources have no more.
+	Retracted []string
+	// Refused are the ids of the rejected ones, as their files are named.
+	Refused map[string]bool
+	// RejectedNames are the first MaxRejectedNames of them, as
+	// "PyPI/all.zip/PYSEC-1.json: reason".
+	RejectedNames []string
+}
+
+// MaxRejectedNames is how many rejected records are kept by name.
+const MaxRejectedNames = 100
+
+// Read reads every advisory below dir: <dir>/<Ecosystem>/all.zip,
 // <dir>/<Ecosystem>/*.json, <dir>/all.zip and <dir>/*.json, the layout of the
 // OSV export; a file all.json that holds an array is the Arch Linux security
-// tracker's export. A record that cannot be read is rejected by name and
-// counted in Stats, and the rest goes on. Where an id occurs twice, the one
-// modified last counts. The error is ctx's, an unreadable directory's, or
-// wraps ErrNone.
-func Load(ctx context.Context, dir string) (*Database, error) {
+// tracker's export. Records are given to add, one at a time and in no order,
+// decoded and as text. A record that cannot be read is rejected by name and
+// counted, and the rest goes on. The error is ctx's, add's, an unreadable
+// directory's, or wraps ErrNone.
+func Read(ctx context.Context, dir string, add func(r *Record, raw []byte) error) (*Stats, error) {
 	files, err := exportFiles(dir)
 	if err != nil {
-		return nil, fmt.Errorf("load advisories: %w", err)
+		return nil, fmt.Errorf("read advisories: %w", err)
 	}
-	l := &loader{
-		records: make(map[string]*decoded), ecosystems: make(map[string]bool),
-		work: make(chan rawRecord, 64),
-	}
+	l := &loader{sink: add, stats: Stats{Ecosystems: map[string]bool{}, Refused: map[string]bool{}}, work: make(chan rawRecord, 64)}
 	g, ctx := errgroup.WithContext(ctx)
 	for range max(1, min(runtime.GOMAXPROCS(0), 4)) {
 		g.Go(func() error {
 			for raw := range l.work {
-				l.add(raw)
+				if err := l.add(raw); err != nil {
+					return err
+				}
 			}
 			return nil
 		})
@@ -61,12 +79,12 @@ func Load(ctx context.Context, dir string) (*Database, error) {
 		return nil
 	})
 	if err := g.Wait(); err != nil {
-		return nil, fmt.Errorf("load advisories from %s: %w", dir, err)
+		return nil, fmt.Errorf("read advisories from %s: %w", dir, err)
 	}
-	if len(l.records) == 0 {
-		return nil, fmt.Errorf("load advisories from %s: %w: want <Ecosystem>/all.zip or *.json (%d files rejected)", dir, ErrNone, l.stats.Rejected)
+	if l.stats.Read+l.stats.Rejected == 0 && len(l.stats.Ecosystems) == 0 {
+		return nil, fmt.Errorf("read advisories from %s: %w: want <Ecosystem>/all.zip or *.json", dir, ErrNone)
 	}
-	return newDatabase(l.records, l.ecosystems, l.stats), nil
+	return &l.stats, nil
 }
 
 // exportFiles lists the files of the export, relative to dir.
@@ -115,10 +133,9 @@ type loader struct {
 	inflated int64          // owned by the reader
 	read     int            // owned by the reader
 
-	mu         sync.Mutex // guards everything below
-	records    map[string]*decoded
-	ecosystems map[string]bool
-	stats      Stats
+	mu    sync.Mutex // guards everything below
+	sink  func(*Record, []byte) error
+	stats Stats
 }
 
 func (l *loader) readFile(ctx context.Context, dir, name string) error {
@@ -130,7 +147,7 @@ func (l *loader) readFile(ctx context.Context, dir, name string) error {
 		if eco := filepath.Dir(name); ok && eco != "." {
 			base, _, _ := strings.Cut(eco, ":")
 			l.mu.Lock()
-			l.ecosystems[eco], l.ecosystems[base] = true, true
+			l.stats.Ecosystems[eco], l.stats.Ecosystems[base] = true, true
 			l.mu.Unlock()
 		}
 		return err
@@ -192,34 +209,37 @@ func (l *loader) readRecord(ctx context.Context, name string, r io.Reader) error
 	}
 }
 
-func (l *loader) add(raw rawRecord) {
-	var records []*decoded
-	var err error
-	if isTracker(raw.name, raw.data) {
-		records, err = decodeTracker(raw.data)
-	} else {
-		var r *decoded
-		if r, err = decode(raw.data); err == nil {
-			records = append(records, r)
+func (l *loader) add(raw rawRecord) error {
+	if IsTracker(raw.name, raw.data) {
+		var failed error
+		err := DecodeTracker(raw.data, func(name string, r *Record, text []byte, err error) {
+			failed = errors.Join(failed, l.give(raw.name+"/"+name, r, text, err))
+		})
+		if err != nil {
+			l.reject(raw.name, err)
 		}
+		return failed
 	}
+	r, err := Decode(raw.data)
+	return l.give(raw.name, r, raw.data, err)
+}
+
+func (l *loader) give(name string, r *Record, raw []byte, err error) error {
 	if err != nil {
-		l.reject(raw.name, err)
-		return
+		l.reject(name, err)
+		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, r := range records {
-		if old := l.records[r.ID]; old == nil || r.newerThan(old) {
-			l.records[r.ID] = r
-		}
-	}
+	l.stats.Read++
+	return l.sink(r, raw)
 }
 
 func (l *loader) reject(name string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.Rejected++
+	l.stats.Refused[strings.TrimSuffix(filepath.Base(name), ".json")] = true
 	if len(l.stats.RejectedNames) < MaxRejectedNames {
 		l.stats.RejectedNames = append(l.stats.RejectedNames, fmt.Sprintf("%.300s: %.300s", name, err))
 	}
