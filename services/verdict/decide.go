@@ -72,6 +72,7 @@ func Decide(ctx context.Context, p *Policy, c Case) (event.Decision, []byte, err
 	for _, piece := range c.Evidence {
 		d.Evidence = append(d.Evidence, ref(piece))
 	}
+	d.Changes = changes(c, &d)
 	return d, record, nil
 }
 

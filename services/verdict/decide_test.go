@@ -79,28 +79,28 @@ func TestDecisions(t *testing.T) {
 		}, "deny risk\ndeny signature/failed [signature] the signature or what it signs does not hold: verification failed: obtain an intact copy from the publisher"},
 
 		{"critical vulnerability with a fix", nil, func(f facts) { f.found(vul, cve("CVE-2021-35042", event.Critical, "pkg:pypi/django@3.2.0", "3.2.1")) },
-			"deny risk\ndeny vulnerability/known [vulnerabilities] django 3.2.0 is affected by CVE-2021-35042 (critical); fixed in 3.2.1" + riskDeny},
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-2021-35042 (critical) in django 3.2.0, fixed in 3.2.1" + riskDeny},
 		{"vulnerability without a fix, scoped name", nil, func(f facts) { f.found(vul, cve("GHSA-1", event.High, "pkg:npm/%40babel/core@7.0.0?x=1#y")) },
-			"deny risk\ndeny vulnerability/known [vulnerabilities] @babel/core 7.0.0 is affected by GHSA-1 (high); no fixed version is known" + riskDeny},
+			"deny risk\ndeny vulnerability/known [vulnerabilities] GHSA-1 (high) in @babel/core 7.0.0, no fixed version is known" + riskDeny},
 		{"unknown severity counts as high", nil, func(f facts) { f.found(vul, cve("OSV-1", event.Unknown, "pkg:golang/example.org/x/y@v1.2.3")) },
-			"deny risk\ndeny vulnerability/known [vulnerabilities] example.org/x/y v1.2.3 is affected by OSV-1 (unknown); no fixed version is known" + riskDeny},
+			"deny risk\ndeny vulnerability/known [vulnerabilities] OSV-1 (unknown) in example.org/x/y v1.2.3, no fixed version is known" + riskDeny},
 		{"invented severity counts as high", nil, func(f facts) { f.found(vul, cve("OSV-2", "dreadful", "pkg:gem/rack@1")) },
-			"deny risk\ndeny vulnerability/known [vulnerabilities] rack 1 is affected by OSV-2 (dreadful); no fixed version is known" + riskDeny},
+			"deny risk\ndeny vulnerability/known [vulnerabilities] OSV-2 (dreadful) in rack 1, no fixed version is known" + riskDeny},
 		{"unknown severity below a critical threshold", func(s *policy.Settings) { s.VulnerabilitySeverity = event.Critical },
 			func(f facts) { f.found(vul, cve("OSV-1", event.Unknown, "pkg:gem/rack@1")) },
 			"allow community\nallow finding/tolerated [vulnerabilities] below the threshold in the vulnerabilities evidence: 1, the worst is OSV-1 (unknown)\n" + closing},
 		{"component without version", nil, func(f facts) { f.found(vul, cve("C", event.High, "pkg:gem/rack")) },
-			"deny risk\ndeny vulnerability/known [vulnerabilities] rack is affected by C (high); no fixed version is known" + riskDeny},
+			"deny risk\ndeny vulnerability/known [vulnerabilities] C (high) in rack, no fixed version is known" + riskDeny},
 		{"component that is no purl, three fixes at most", nil, func(f facts) { f.found(vul, cve("C", event.High, "zlib", "1", "2", "3", "4")) },
-			"deny risk\ndeny vulnerability/known [vulnerabilities] zlib is affected by C (high); fixed in 1, 2, 3" + riskDeny},
+			"deny risk\ndeny vulnerability/known [vulnerabilities] C (high) in zlib, fixed in 1, 2, 3" + riskDeny},
 		{"medium vulnerabilities are remarked on", nil, func(f facts) {
 			f.found(vul, cve("CVE-1", event.Low, "pkg:gem/a@1"), cve("CVE-2", event.Medium, "pkg:gem/b@1"))
 		}, "allow community\nallow finding/tolerated [vulnerabilities] below the threshold in the vulnerabilities evidence: 2, the worst is CVE-2 (medium)\n" + closing},
 		{"medium is the threshold", func(s *policy.Settings) { s.VulnerabilitySeverity = event.Medium },
 			func(f facts) { f.found(vul, cve("CVE-2", event.Medium, "pkg:gem/b@1")) },
-			"deny risk\ndeny vulnerability/known [vulnerabilities] b 1 is affected by CVE-2 (medium); no fixed version is known" + riskDeny},
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-2 (medium) in b 1, no fixed version is known" + riskDeny},
 		{"risk is tolerated", minimum(event.GradeRisk), func(f facts) { f.found(vul, cve("CVE-2", event.Critical, "pkg:gem/b@1")) },
-			"allow risk\nallow vulnerability/known [vulnerabilities] b 1 is affected by CVE-2 (critical); no fixed version is known\n" +
+			"allow risk\nallow vulnerability/known [vulnerabilities] CVE-2 (critical) in b 1, no fixed version is known\n" +
 				"allow evidence/complete [] all 5 kinds of evidence complete, grade risk meets the minimum risk"},
 		{"informational is nothing", nil, func(f facts) {
 			f.found(vul, event.Finding{ID: "RUSTSEC-1", Class: event.ClassInformational, Severity: event.High})
@@ -149,7 +149,7 @@ func TestDecisions(t *testing.T) {
 		{"finding in partial evidence counts, deny outranks hold", nil, func(f facts) {
 			f.status(vul, event.Partial, "npm is not loaded")
 			f.found(vul, cve("CVE-1", event.High, "pkg:gem/a@1"))
-		}, "deny risk\ndeny vulnerability/known [vulnerabilities] a 1 is affected by CVE-1 (high); no fixed version is known" + riskDeny + "\n" +
+		}, "deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high) in a 1, no fixed version is known" + riskDeny + "\n" +
 			"hold evidence/partial [vulnerabilities] the vulnerabilities evidence is partial: npm is not loaded: mend that and have the artifact examined again, or judge it by hand"},
 		{"evidence of another artifact", nil, func(f facts) {
 			f[sbom].Artifact = other
@@ -172,7 +172,7 @@ func TestDecisions(t *testing.T) {
 		{"basis too large, findings count all the same", nil, func(f facts) {
 			f[vul].Basis = map[string]string{"x": strings.Repeat("y", 5000)}
 			f.found(vul, cve("CVE-1", event.High, "pkg:gem/a@1"))
-		}, "deny risk\ndeny vulnerability/known [vulnerabilities] a 1 is affected by CVE-1 (high); no fixed version is known" + riskDeny + "\n" +
+		}, "deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high) in a 1, no fixed version is known" + riskDeny + "\n" +
 			"hold evidence/unusable [vulnerabilities] the vulnerabilities evidence cannot be relied on: its basis takes 5001 bytes, at most 4096" + again},
 		{"unlisted findings may be worse", nil, func(f facts) {
 			f.found(sec, secret(event.High, "generic"))
@@ -187,7 +187,7 @@ func TestDecisions(t *testing.T) {
 		}, "allow community\nallow finding/tolerated [vulnerabilities] below the threshold in the vulnerabilities evidence: 1, the worst is CVE-1 (low)\n" + closing},
 		{"control characters of foreign origin", nil, func(f facts) {
 			f.found(vul, cve("CVE-1\x1b[2J", event.High, "pkg:gem/a\n@1\u202e"))
-		}, "deny risk\ndeny vulnerability/known [vulnerabilities] a  1  is affected by CVE-1 [2J (high); no fixed version is known" + riskDeny},
+		}, "deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 [2J (high) in a  1 , no fixed version is known" + riskDeny},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := clean()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"assize.dev/services/verdict/internal/join"
@@ -24,6 +25,10 @@ type Record struct {
 	Evidence []Fact       `json:"evidence"`
 	Policy   RecordPolicy `json:"policy"`
 	Time     time.Time    `json:"time"` // of the newest fact
+	// Before and its evidence are of the run that was superseded, for what
+	// the decision says has changed.
+	Before         *join.Before `json:"before,omitempty"`
+	BeforeEvidence []Fact       `json:"beforeEvidence,omitempty"`
 }
 
 // Fact is one message of the stream. The data is kept in base64, because its digest
@@ -33,6 +38,7 @@ type Fact struct {
 	Type   event.Type    `json:"type,omitempty"` // empty: the message was no CloudEvent
 	Digest digest.Digest `json:"digest"`
 	Data   []byte        `json:"data"`
+	Reused bool          `json:"reused,omitempty"` // evidence that an earlier run gathered
 }
 
 // RecordPolicy names the policy. Its rules are the document with its digest.
@@ -49,7 +55,16 @@ func newRecord(p *Policy, c Case) ([]byte, error) {
 		Time:     c.Time.UTC(),
 	}
 	for _, piece := range c.Evidence {
-		r.Evidence = append(r.Evidence, Fact{Kind: piece.Kind, Type: piece.Type, Digest: piece.Digest(), Data: piece.Data})
+		r.Evidence = append(r.Evidence, factOf(piece))
+	}
+	if c.Before != nil {
+		r.Before = c.Before
+		for _, piece := range c.Before.Evidence {
+			// What is reused is in the record already.
+			if !c.Artifact.Reuses(piece.Kind) {
+				r.BeforeEvidence = append(r.BeforeEvidence, factOf(piece))
+			}
+		}
 	}
 	text, err := json.Marshal(r)
 	if err != nil {
@@ -58,9 +73,13 @@ func newRecord(p *Policy, c Case) ([]byte, error) {
 	return text, nil
 }
 
-// MaxRecord is the size of the largest record, in bytes: what 33 facts of
-// event.MaxData take in base64, and some.
-const MaxRecord = 16 << 20
+func factOf(p join.Piece) Fact {
+	return Fact{Kind: p.Kind, Type: p.Type, Digest: p.Digest(), Data: p.Data, Reused: p.Reused}
+}
+
+// MaxRecord is the size of the largest record, in bytes: what twice 33 facts
+// of event.MaxData take in base64, and some.
+const MaxRecord = 32 << 20
 
 // ParseRecord reads a record and checks that every fact has its digest.
 func ParseRecord(text []byte) (*Record, error) {
@@ -76,7 +95,7 @@ func ParseRecord(text []byte) (*Record, error) {
 	if dec.More() {
 		return nil, errors.New("decode record: data after the JSON value")
 	}
-	for _, f := range append([]Fact{r.Artifact}, r.Evidence...) {
+	for _, f := range slices.Concat([]Fact{r.Artifact}, r.Evidence, r.BeforeEvidence) {
 		if got := digest.Of(f.Data); got != f.Digest {
 			return nil, fmt.Errorf("record: %s fact has digest %s, not %s", cmp.Or(f.Kind, "artifact"), got, f.Digest)
 		}
@@ -95,7 +114,28 @@ func (r *Record) Case() (Case, error) {
 		return Case{}, fmt.Errorf("artifact of the record: %w", err)
 	}
 	for _, f := range r.Evidence {
-		c.Evidence = append(c.Evidence, join.ReadPiece(f.Kind, f.Type, f.Data, c.Artifact))
+		c.Evidence = append(c.Evidence, f.piece(c.Artifact, f.Reused))
+	}
+	if r.Before != nil {
+		before := *r.Before
+		for _, f := range r.BeforeEvidence {
+			before.Evidence = append(before.Evidence, f.piece(c.Artifact, true))
+		}
+		c.Before = &before
 	}
 	return c, nil
+}
+
+// piece reads evidence again. One that was to be reused and could not be has
+// no data.
+func (f *Fact) piece(a event.Artifact, earlier bool) join.Piece {
+	switch {
+	case earlier && len(f.Data) == 0:
+		return join.Piece{Kind: f.Kind, Reused: true, Fault: "it was to be taken from an earlier run, and could not be"}
+	case earlier:
+		p := join.ReadReused(f.Kind, f.Type, f.Data, a)
+		p.Reused = f.Reused
+		return p
+	}
+	return join.ReadPiece(f.Kind, f.Type, f.Data, a)
 }

@@ -62,7 +62,10 @@ func (s *Service) handle(ctx context.Context, m *bus.Message) error {
 	if err != nil {
 		return bus.Permanent(err)
 	}
-	result, err := join.Read(ctx, stream{s.bus}, address, m.Sequence, s.policy.Settings().RequiredEvidence)
+	if e, ok := m.Payload.(*event.Evidence); ok {
+		address.Upload = e.Lane == event.LaneNew
+	}
+	result, err := join.Read(ctx, stream{s.bus}, past{s.bus, s.store}, address, m.Sequence, s.policy.Settings().RequiredEvidence)
 	if err != nil {
 		return err
 	}

@@ -85,9 +85,24 @@ type Decision struct {
 	Policy    Policy `json:"policy"`
 	// Record is the stored bundle of all the evidence, for replay.
 	Record Document `json:"record"`
+	// Changes say what is other than in the verdict that this one replaces,
+	// the gravest first.
+	Changes []Change `json:"changes,omitempty"`
 	// Time is when the last piece of evidence reached the stream, so that
 	// the same evidence always makes the same decision.
 	Time time.Time `json:"time"`
+}
+
+// MaxChanges is how many changes are listed; the last entry says how many more
+// there are.
+const MaxChanges = 32
+
+// Change is one thing that is other than before.
+type Change struct {
+	What    string `json:"what" jsonschema:"enum=decision,enum=grade,enum=finding,enum=evidence,enum=policy,enum=more" jsonschema_description:"What has changed; more: only how many others there are."`
+	Subject string `json:"subject,omitempty" jsonschema_description:"Finding and component, or kind of evidence."`
+	From    string `json:"from,omitempty" jsonschema_description:"What it was; absent if it was not there."`
+	To      string `json:"to,omitempty" jsonschema_description:"What it is; absent if it is gone."`
 }
 
 // EventType implements Payload.
@@ -136,6 +151,7 @@ type Verdict struct {
 	Envelope   json.RawMessage `json:"envelope"`
 	Documents  []Document      `json:"documents"`
 	Supersedes string          `json:"supersedes,omitempty" jsonschema_description:"Run whose verdict this one replaces."`
+	Changes    []Change        `json:"changes,omitempty" jsonschema_description:"What is other than in that verdict, the gravest first."`
 	Time       time.Time       `json:"time"`
 }
 

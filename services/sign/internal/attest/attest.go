@@ -160,7 +160,7 @@ func (a *Attestor) verdict(d *event.Decision, files []File) *event.Verdict {
 		Run: d.Run, Lane: art.Lane, Registry: art.Registry, Name: art.Name, Version: art.Version,
 		Filename: art.Filename, PURL: art.PURL, Format: art.Format, Artifact: art.Digest,
 		Decision: d.Decision, Grade: d.Grade, Reasons: d.Reasons,
-		KeyID: a.keyIDs[0], KeyVersion: a.verifier.Keys, Supersedes: art.Supersedes, Time: d.Time.UTC(),
+		KeyID: a.keyIDs[0], KeyVersion: a.verifier.Keys, Supersedes: art.Supersedes, Changes: d.Changes, Time: d.Time.UTC(),
 	}
 	for _, f := range files {
 		if f.Name == VerdictEnvelope {

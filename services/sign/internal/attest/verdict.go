@@ -30,6 +30,7 @@ type VerdictPredicate struct {
 	Policy     event.Policy        `json:"policy"`
 	Record     VerdictRecord       `json:"record"`
 	Supersedes string              `json:"supersedes,omitempty"` // run whose verdict this one replaces
+	Changes    []event.Change      `json:"changes,omitempty"`    // what is other than in that one
 }
 
 // Verifier says who decided, with which version of Assize, and which version
@@ -75,7 +76,7 @@ func (a *Attestor) predicate(d *event.Decision) VerdictPredicate {
 		},
 		Decision: d.Decision, Grade: d.Grade, SLSALevel: d.SLSALevel,
 		Reasons: d.Reasons, Evidence: listed(d.Evidence), Policy: d.Policy,
-		Record: VerdictRecord{d.Record.Key, d.Record.Digest}, Supersedes: art.Supersedes,
+		Record: VerdictRecord{d.Record.Key, d.Record.Digest}, Supersedes: art.Supersedes, Changes: d.Changes,
 	}
 }
 

@@ -39,6 +39,26 @@ type Facts interface {
 	Last(ctx context.Context, subject string) (*Fact, error)
 }
 
+// Past gives what an earlier run rested on.
+type Past interface {
+	// Record returns the evidence of the run that the artifact supersedes, and
+	// what was concluded from it. Errors that wrap ErrNoRecord mean that there
+	// is none that can be relied on; others pass.
+	Record(ctx context.Context, a *event.Artifact) (*Before, error)
+}
+
+// Before is an earlier run of the same artifact.
+type Before struct {
+	Decision event.Outcome `json:"decision,omitempty"` // empty if it cannot be told any more
+	Grade    event.Grade   `json:"grade,omitempty"`
+	Policy   event.Policy  `json:"policy"`
+	Evidence []Piece       `json:"-"` // as of the artifact of that run
+}
+
+// ErrNoRecord says that the record of an earlier run is missing, damaged, or
+// of another artifact.
+var ErrNoRecord = errors.New("no record of the earlier run")
+
 // ErrNotFound says that nothing was published on a subject yet.
 var ErrNotFound = errors.New("no such fact")
 
@@ -77,6 +97,9 @@ type Case struct {
 	Evidence []Piece
 	// Time is when the stream took the newest of these facts.
 	Time time.Time
+	// Before is the run that this one supersedes, nil if there is none, or
+	// none that can be told.
+	Before *Before
 }
 
 // Result of Read: Subject is the fact that is missing or newer, Case is set
@@ -96,12 +119,29 @@ type Result struct {
 // Who is not the last to come finds out soonest by asking for the evidence
 // that comes last, so it is read from the end of required: analysers that
 // build on others' evidence stand there. The order matters for nothing else.
-func Read(ctx context.Context, facts Facts, of Address, sequence uint64, required []event.Kind) (Result, error) {
+//
+// Evidence that the artifact fact says to reuse is not waited for: it comes
+// from past, which is asked only then, or if the run supersedes another.
+func Read(ctx context.Context, facts Facts, past Past, of Address, sequence uint64, required []event.Kind) (Result, error) {
 	found := make([]*Fact, len(required))
+	var order *event.Artifact // read when evidence is missing
 	for i, kind := range slices.Backward(required) {
 		subject := event.EvidenceSubject(kind, of.Registry, of.Run)
 		fact, err := facts.Last(ctx, subject)
 		if errors.Is(err, ErrNotFound) {
+			if of.Upload {
+				return Result{State: Incomplete, Subject: subject}, nil
+			}
+			if order == nil {
+				r, _, err := begin(ctx, facts, of, sequence)
+				if err != nil || r.State != Ready {
+					return r, err
+				}
+				order = &r.Case.Artifact
+			}
+			if order.Reuses(kind) {
+				continue
+			}
 			return Result{State: Incomplete, Subject: subject}, nil
 		}
 		if err != nil {
@@ -124,7 +164,18 @@ func Read(ctx context.Context, facts Facts, of Address, sequence uint64, require
 	if err != nil || r.State != Ready {
 		return r, err
 	}
+	if r.Case.Artifact.Supersedes != "" {
+		r.Case.Before, err = past.Record(ctx, &r.Case.Artifact)
+		if err != nil && !errors.Is(err, ErrNoRecord) {
+			return Result{}, fmt.Errorf("record of run %s: %w", r.Case.Artifact.Supersedes, err)
+		}
+	}
+	missing := err // why there is no record
 	for i, kind := range required {
+		if found[i] == nil {
+			r.Case.Evidence = append(r.Case.Evidence, r.Case.reused(kind, missing))
+			continue
+		}
 		piece, broken := readPiece(kind, found[i], r.Case.Artifact)
 		if !broken && found[i].Sequence > newest {
 			newest, r.Case.Time = found[i].Sequence, found[i].Time
@@ -132,6 +183,20 @@ func Read(ctx context.Context, facts Facts, of Address, sequence uint64, require
 		r.Case.Evidence = append(r.Case.Evidence, piece)
 	}
 	return r, nil
+}
+
+// reused is the evidence of a kind that the superseded run had.
+func (c *Case) reused(kind event.Kind, missing error) Piece {
+	if c.Before != nil {
+		for _, p := range c.Before.Evidence {
+			if p.Kind == kind {
+				p.Reused = true
+				return p
+			}
+		}
+		missing = fmt.Errorf("the record of run %s has no %s evidence", c.Artifact.Supersedes, kind)
+	}
+	return Piece{Kind: kind, Reused: true, Fault: fmt.Sprintf("it is to be taken from an earlier run, and cannot: %.300s", missing)}
 }
 
 // begin makes a case of the artifact alone; newest is its sequence.

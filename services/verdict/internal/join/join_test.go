@@ -84,13 +84,15 @@ func TestRead(t *testing.T) {
 		l := newLog()
 		read := func(kind event.Kind, seq uint64) Result {
 			t.Helper()
-			r, err := Read(t.Context(), l, address(kind), seq, required)
+			of := address(kind)
+			of.Upload = lane == event.LaneNew
+			r, err := Read(t.Context(), l, nil, of, seq, required)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return r
 		}
-		if r := read(event.KindSBOM, 1); r.State != Incomplete || r.Subject != event.EvidenceSubject("antivirus", registry, run) {
+		if r := read(event.KindSBOM, 1); r.State != Incomplete || r.Subject == "" {
 			t.Errorf("nothing: %+v", r)
 		}
 		l.publish(t, artifactIn(lane))
@@ -126,24 +128,24 @@ func TestRead(t *testing.T) {
 
 func TestReadErrors(t *testing.T) {
 	broken := errors.New("no leader")
-	if _, err := Read(t.Context(), failing{broken}, address("sbom"), 9, event.Kinds); !errors.Is(err, broken) {
+	if _, err := Read(t.Context(), failing{broken}, nil, address("sbom"), 9, event.Kinds); !errors.Is(err, broken) {
 		t.Errorf("stream away: %v", err)
 	}
 	l := newLog()
 	for _, kind := range event.Kinds {
 		l.publish(t, evidence(kind))
 	}
-	if r, err := Read(t.Context(), l, address("sbom"), 9, event.Kinds); err != nil || r.State != Incomplete || !strings.HasPrefix(r.Subject, "assize.artifact.") {
+	if r, err := Read(t.Context(), l, nil, address("sbom"), 9, event.Kinds); err != nil || r.State != Incomplete || !strings.HasPrefix(r.Subject, "assize.artifact.") {
 		t.Errorf("no artifact: %+v, %v", r, err)
 	}
 	l.append(event.ArtifactSubject(event.LaneNew, registry, run), event.TypeArtifact, []byte("{}"))
 	for _, seq := range []uint64{9, 2} { // by the handler of the newest evidence, and of an older one
-		if r, err := Read(t.Context(), l, address("sbom"), seq, event.Kinds); seq == 9 && !errors.Is(err, event.ErrInvalid) || seq == 2 && r.State != NotMine {
+		if r, err := Read(t.Context(), l, nil, address("sbom"), seq, event.Kinds); seq == 9 && !errors.Is(err, event.ErrInvalid) || seq == 2 && r.State != NotMine {
 			t.Errorf("broken artifact at %d: %+v, %v", seq, r, err)
 		}
 	}
 	l.last[event.ArtifactSubject(event.LaneNew, registry, run)].Event = nil
-	if _, err := Read(t.Context(), l, address("sbom"), 9, event.Kinds); !errors.Is(err, event.ErrInvalid) {
+	if _, err := Read(t.Context(), l, nil, address("sbom"), 9, event.Kinds); !errors.Is(err, event.ErrInvalid) {
 		t.Errorf("artifact without headers: %v", err)
 	}
 }
@@ -156,7 +158,9 @@ func TestReadsPerRun(t *testing.T) {
 	l.publish(t, artifactIn(event.LaneNew))
 	for _, kind := range event.Kinds {
 		seq := l.publish(t, evidence(kind))
-		if _, err := Read(t.Context(), l, address(kind), seq, event.Kinds); err != nil {
+		of := address(kind)
+		of.Upload = true
+		if _, err := Read(t.Context(), l, nil, of, seq, event.Kinds); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -200,7 +204,7 @@ func TestBrokenEvidence(t *testing.T) {
 			l.last[subject].Event = nil
 		}
 		for _, seq := range []uint64{sbom, own} {
-			r, err := Read(t.Context(), l, address(event.KindSBOM), seq, required)
+			r, err := Read(t.Context(), l, nil, address(event.KindSBOM), seq, required)
 			if err != nil || r.State != Ready {
 				t.Fatalf("%s at %d: %+v, %v", tt.name, seq, r, err)
 			}
@@ -275,7 +279,7 @@ func interleave(t *testing.T, seed uint64) {
 		handlers = append(handlers, newActor(func(pause func()) {
 			turning := *l // shares the map; has its own turnstile
 			turning.turn = pause
-			result, err := Read(t.Context(), &turning, address(kind), seq, required)
+			result, err := Read(t.Context(), &turning, nil, address(kind), seq, required)
 			if err != nil {
 				t.Error(err)
 			}
@@ -351,4 +355,81 @@ func FuzzReadPiece(f *testing.F) {
 			t.Error("evidence of another artifact")
 		}
 	})
+}
+
+// past has one earlier run.
+type past struct {
+	before *Before
+	err    error
+	asked  string
+}
+
+func (p *past) Record(_ context.Context, a *event.Artifact) (*Before, error) {
+	p.asked = a.Supersedes
+	return p.before, p.err
+}
+
+// A run that supersedes another takes from its record what it says it
+// reuses, and waits for the rest.
+func TestReadReused(t *testing.T) {
+	const earlier = "01920000-0000-7000-8000-00000000000f"
+	required := []event.Kind{event.KindSBOM, event.KindSecrets, event.KindVulnerabilities}
+	order := artifactIn(event.LaneAgain)
+	order.Supersedes, order.Reuse = earlier, []event.Kind{event.KindSBOM, event.KindSecrets}
+	old := func(kind event.Kind) Piece {
+		e := evidence(kind)
+		e.Run = earlier
+		data, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ReadReused(kind, event.TypeEvidence, data, *order)
+	}
+	whole := &Before{Decision: event.Allow, Evidence: []Piece{old(event.KindSBOM), old(event.KindSecrets), old(event.KindVulnerabilities)}}
+	for name, test := range map[string]struct {
+		past  *past
+		fault string // of the secrets
+	}{
+		"whole record":   {&past{before: whole}, ""},
+		"part of it":     {&past{before: &Before{Evidence: whole.Evidence[:1]}}, "has no secrets evidence"},
+		"no record":      {&past{err: ErrNoRecord}, "no record of the earlier run"},
+		"another outage": {&past{err: errors.New("away")}, "away"},
+	} {
+		l := newLog()
+		l.publish(t, order)
+		if r, err := Read(t.Context(), l, test.past, address(event.KindSBOM), 9, required); err != nil || r.State != Incomplete || !strings.Contains(r.Subject, "vulnerabilities") {
+			t.Errorf("%s: before the new evidence: %+v, %v", name, r, err)
+		}
+		seq := l.publish(t, evidence(event.KindVulnerabilities))
+		r, err := Read(t.Context(), l, test.past, address(event.KindVulnerabilities), seq, required)
+		if test.fault == "away" {
+			if err == nil {
+				t.Errorf("%s: decided without asking again", name)
+			}
+			continue
+		}
+		if err != nil || r.State != Ready || test.past.asked != earlier || len(r.Case.Evidence) != 3 {
+			t.Fatalf("%s: %+v, %v", name, r, err)
+		}
+		fresh, secrets := r.Case.Evidence[2], r.Case.Evidence[1]
+		if fresh.Reused || fresh.Evidence == nil || fresh.Evidence.Run != run {
+			t.Errorf("%s: what was gathered again: %+v", name, fresh)
+		}
+		if !secrets.Reused || (test.fault == "") != (secrets.Fault == "" && secrets.Evidence != nil) || !strings.Contains(secrets.Fault, test.fault) {
+			t.Errorf("%s: what is reused: %+v, want %q", name, secrets, test.fault)
+		}
+	}
+}
+
+// Evidence of an earlier run is believed about the same bytes only.
+func TestReadReusedOfAnother(t *testing.T) {
+	e := evidence(event.KindSecrets)
+	e.Run, e.Artifact = "01920000-0000-7000-8000-00000000000f", digest.Of([]byte("other bytes"))
+	data, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := ReadReused(event.KindSecrets, event.TypeEvidence, data, *artifactIn(event.LaneAgain)); !strings.Contains(p.Fault, "another artifact") {
+		t.Errorf("%+v", p)
+	}
 }

@@ -1,6 +1,7 @@
 package join
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -18,6 +19,8 @@ type Piece struct {
 	Evidence *event.Evidence
 	// Fault says why the evidence cannot be relied on, empty if it can.
 	Fault string
+	// Reused: it was gathered for an earlier run of the same artifact.
+	Reused bool
 }
 
 // Bounds of what a decision repeats of every piece of evidence.
@@ -36,6 +39,20 @@ func ReadPiece(kind event.Kind, typ event.Type, data []byte, artifact event.Arti
 		}
 	}
 	p, _ := readPiece(kind, fact, artifact)
+	return p
+}
+
+// ReadReused makes a piece of evidence that an earlier run gathered, maybe for
+// one before it: it may name any run.
+func ReadReused(kind event.Kind, typ event.Type, data []byte, artifact event.Artifact) Piece {
+	var said struct {
+		Run string `json:"run"`
+	}
+	if json.Unmarshal(data, &said) == nil && event.ValidRun(said.Run) == nil {
+		artifact.Run = said.Run
+	}
+	p := ReadPiece(kind, typ, data, artifact)
+	p.Reused = true
 	return p
 }
 
@@ -128,6 +145,9 @@ type Address struct {
 	Kind     event.Kind
 	Registry string
 	Run      string
+	// Upload says, where it is known, that the run is the examination of an
+	// upload, which reuses nothing: that spares a look at the artifact fact.
+	Upload bool
 }
 
 // ParseAddress reads a subject assize.evidence.<kind>.<registry>.<run>. Errors

@@ -49,7 +49,7 @@ concerns := [r |
 		signature_broken, malware, vulnerabilities, secrets, unsafe_content,
 		grade_too_low,
 		evidence_incomplete, unlisted_findings, unevaluated,
-		tolerated_secrets, tolerated_findings,
+		excused_vulnerabilities, tolerated_secrets, tolerated_findings,
 	]
 	some r in group
 ]
@@ -260,11 +260,46 @@ vulnerabilities := [r |
 	some f in e.findings
 	f.class == "vulnerability"
 	rank(f.severity) >= rank(settings.vulnerability_severity)
+	not excused(f)
 	r := reason("vulnerability/known", harm, sprintf(
-		"%s is affected by %s (%s); %s",
-		[subject(f), f.id, f.severity, fixed_in_words(f)],
+		"%s (%s) in %s, %s",
+		[f.id, gravity(f), subject(f), fixed_in_words(f)],
 	), e.kind)
 ]
+
+# VEX statements are those that the operator has configured.
+excused(f) if f.vex.status in {"not_affected", "fixed"}
+
+excused_vulnerabilities := [r |
+	some e in input.evidence
+	some f in e.findings
+	f.class == "vulnerability"
+	excused(f)
+	r := reason("vulnerability/excused", "allow", sprintf(
+		"%s (%s) in %s does not count: %s says %s%s",
+		[f.id, f.severity, subject(f), object.get(f.vex, "author", "a VEX statement"), f.vex.status, because(f.vex)],
+	), e.kind)
+]
+
+because(vex) := sprintf(", %s", [vex.justification]) if {
+	vex.justification
+} else := sprintf(", %s", [vex.statement]) if {
+	vex.statement
+} else := ""
+
+# "critical, exploited since 2021-12-10, EPSS 0.97"
+gravity(f) := concat(", ", [word |
+	some word in [f.severity, exploited(f), likely(f)]
+	word != ""
+])
+
+exploited(f) := sprintf("exploited since %s", [f.kev]) if {
+	f.kev
+} else := ""
+
+likely(f) := sprintf("EPSS %.2f", [f.epss]) if {
+	f.epss >= 0.01
+} else := ""
 
 live(f) if {
 	rank(f.severity) >= rank(settings.secret_severity)
@@ -335,6 +370,7 @@ tolerated_findings := [r |
 
 tolerated(f) if {
 	f.class == "vulnerability"
+	not excused(f)
 	rank(f.severity) < rank(settings.vulnerability_severity)
 }
 
