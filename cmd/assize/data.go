@@ -57,6 +57,10 @@ func (d dataDir) keys() string    { return d.path("keys") }
 // directories that were given.
 func (d dataDir) advisories() string { return d.path("advisories") }
 
+// inventory is what leads from news about a package to the artifacts that
+// have it.
+func (d dataDir) inventory() string { return d.path("inventory") }
+
 // publicKey is the file with the public key of the verdicts that are signed
 // now.
 func (d dataDir) publicKey() string {

@@ -40,6 +40,8 @@ type pipelineFlags struct {
 	Policy     string `help:"Policy: a YAML file with settings, or a Rego module." env:"ASSIZE_POLICY" placeholder:"FILE" type:"path"`
 	Trust      string `help:"Directory with the public keys that are trusted; by default <data>/trusted." env:"ASSIZE_TRUSTED_KEYS" placeholder:"DIR" type:"path"`
 	Workers    int    `help:"Artifacts examined at a time." default:"2" env:"ASSIZE_WORKERS"`
+
+	stays bool // long enough to judge again what new advisories change
 }
 
 // startNode opens the state and makes the services; nothing runs yet.
@@ -101,6 +103,9 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 	}
 	signConfig.Keys, signConfig.KeySet, signConfig.TrustedKeys = nil, n.data.keys(), trusted
 	scanConfig.Advisories, scanConfig.IndexDir, scanConfig.SecretsKey = f.Advisories, n.data.advisories(), config.Secret(key)
+	if f.stays {
+		scanConfig.Inventory = n.data.inventory()
+	}
 	verdictConfig.Policy = f.Policy
 	for _, workers := range []*int{&ingestConfig.Workers, &signConfig.Workers, &sbomConfig.Workers, &scanConfig.Workers, &verdictConfig.Workers} {
 		*workers = max(1, f.Workers)

@@ -30,6 +30,7 @@ func (c *upCmd) Run(ctx context.Context, g *globals) error {
 	if err != nil {
 		return err
 	}
+	c.stays = true
 	n, err := startNode(ctx, data, c.pipelineFlags, c.NATS, slog.Default())
 	if err != nil {
 		return err

@@ -25,6 +25,8 @@ type Config struct {
 	KEV        string        `env:"ASSIZE_KEV" help:"file or https address of CISA's catalogue of known exploited vulnerabilities (JSON)"`
 	EPSS       string        `env:"ASSIZE_EPSS" help:"file or https address of FIRST's EPSS scores (CSV, also in gzip)"`
 	VEX        []string      `env:"ASSIZE_VEX" help:"files with VEX statements (OpenVEX, CSAF, CycloneDX), or directories of them; comma-separated"`
+	Inventory  string        `env:"ASSIZE_INVENTORY" help:"directory of the inventory by which artifacts are judged again when advisories change; one replica has it, the others none"`
+	InFlight   int           `env:"ASSIZE_AGAIN_IN_FLIGHT, default=64" help:"artifacts judged again at a time, at most"`
 	Workers    int           `env:"ASSIZE_WORKERS, default=2" help:"artifacts examined at the same time"`
 	SecretsKey config.Secret `env:"ASSIZE_SECRETS_KEY" help:"key of the fingerprints of found secrets, 16 bytes or more; keep it to compare fingerprints over time"`
 }
@@ -34,6 +36,9 @@ func (c *Config) Validate() error {
 	var err error
 	if c.Workers < 0 || c.Workers > 1024 {
 		err = fmt.Errorf("ASSIZE_WORKERS: %d, want 1 to 1024", c.Workers)
+	}
+	if c.InFlight < 0 {
+		err = errors.Join(err, fmt.Errorf("ASSIZE_AGAIN_IN_FLIGHT: %d, want 1 or more", c.InFlight))
 	}
 	if c.Interval < 0 || c.Interval > 0 && c.Interval < time.Second {
 		err = errors.Join(err, fmt.Errorf("ASSIZE_ADVISORIES_INTERVAL: %s, want 1s or more", c.Interval))

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"assize.dev/services/scan/internal/inventory"
+	"assize.dev/services/scan/internal/reevaluate"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
 	"assize.dev/shared/evidence"
@@ -71,9 +74,37 @@ func (s *Service) Run(ctx context.Context) error {
 		inner, ctx := errgroup.WithContext(ctx)
 		inner.Go(func() error { return s.runner.Run(ctx, NewVulnerabilities(s.advisories)) })
 		inner.Go(func() error { return k.keep(ctx) })
+		inner.Go(func() error { return s.reevaluate(ctx) })
 		return inner.Wait()
 	})
 	return group.Wait()
+}
+
+// reevaluate judges artifacts again as the advisories change, if this replica
+// is the one with the inventory. While another process has it, it stands by.
+func (s *Service) reevaluate(ctx context.Context) error {
+	if s.config.Inventory == "" {
+		return nil
+	}
+	for {
+		v, err := inventory.Open(s.config.Inventory)
+		if err == nil {
+			defer v.Close()
+			r := &reevaluate.Reevaluator{
+				Inventory: v, Knowledge: &s.advisories.knowledge, Runner: &s.runner, InFlight: s.config.InFlight, Log: s.runner.Log,
+			}
+			return r.Run(ctx)
+		}
+		if !errors.Is(err, inventory.ErrInUse) {
+			return err
+		}
+		s.runner.Log.InfoContext(ctx, "standing by: another process judges again", "inventory", s.config.Inventory)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(10 * time.Second):
+		}
+	}
 }
 
 // Ready reports that the advisories are still being loaded.

@@ -175,6 +175,16 @@ func clipFinding(f event.Finding) event.Finding {
 	if math.IsNaN(f.Score) || math.IsInf(f.Score, 0) {
 		f.Score = 0 // JSON has no word for it
 	}
+	f.KEV = clip(f.KEV, maxWord)
+	if math.IsNaN(f.EPSS) || math.IsInf(f.EPSS, 0) {
+		f.EPSS = 0
+	}
+	if f.VEX != nil {
+		v := *f.VEX
+		v.Status, v.Justification, v.Statement = clip(v.Status, maxWord), clip(v.Justification, maxName), clip(v.Statement, maxText)
+		v.Author, v.Source = clip(v.Author, maxName), clip(v.Source, maxText)
+		f.VEX = &v
+	}
 	return f
 }
 

@@ -169,6 +169,19 @@ func outage(ctx context.Context, err error) error {
 	return bus.Unavailable(err)
 }
 
+// Say publishes an answer about an artifact that was examined outside of Run,
+// as Run would have.
+func (r *Runner) Say(ctx context.Context, a Analyser, artifact event.Artifact, answer *Answer, started time.Time) error {
+	in := r.input()
+	in.Artifact = artifact
+	return r.publish(ctx, a, in, answer, started)
+}
+
+// Document reads a document from the store, as analysers do.
+func (r *Runner) Document(ctx context.Context, d event.Document) ([]byte, error) {
+	return r.input().Document(ctx, d)
+}
+
 // publish stores what is large and then says the rest, once: a second
 // answer of the same kind about the same run is not heard.
 func (r *Runner) publish(ctx context.Context, a Analyser, in *Input, answer *Answer, started time.Time) error {
