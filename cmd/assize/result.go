@@ -23,6 +23,10 @@ type result struct {
 	Grade    string   `json:"grade"`
 	Reasons  []reason `json:"reasons"`
 	Verdict  string   `json:"verdict"` // path or key of the signed statement
+	// Supersedes is the run whose verdict this one replaces, with what is
+	// other than in that one.
+	Supersedes string         `json:"supersedes,omitempty"`
+	Changes    []event.Change `json:"changes,omitempty"`
 }
 
 type reason struct {
@@ -37,6 +41,7 @@ func resultOf(artifact string, v *event.Verdict, path func(key string) string) r
 	r := result{
 		Artifact: artifact, SHA256: v.Artifact.Hex(), Format: v.Format, PURL: v.PURL, Run: v.Run,
 		Decision: string(v.Decision), Grade: string(v.Grade), Reasons: []reason{},
+		Supersedes: v.Supersedes, Changes: v.Changes,
 	}
 	for _, x := range v.Reasons {
 		r.Reasons = append(r.Reasons, reason{x.Rule, x.Message, string(x.Evidence), x.Outcome})
@@ -102,9 +107,26 @@ func (p printer) print(r result) error {
 		}
 		fmt.Fprintf(&b, "    %s %s\n", p.tinted(tint, "• "+printable(x.Rule)+" "), printable(x.Message))
 	}
+	for _, c := range r.Changes {
+		fmt.Fprintf(&b, "    %s %s\n", p.tinted(dim, "changed"), printable(changed(c)))
+	}
 	fmt.Fprintf(&b, "    sha256  %s\n    verdict %s\n", r.SHA256, printable(r.Verdict))
 	_, err := io.WriteString(p.out, b.String())
 	return err
+}
+
+// changed says a change in words.
+func changed(c event.Change) string {
+	what := strings.TrimSpace(c.What + " " + c.Subject)
+	switch {
+	case c.What == "more":
+		return c.Subject
+	case c.From == "":
+		return what + " is new: " + c.To
+	case c.To == "":
+		return what + " is gone"
+	}
+	return what + ": " + c.From + " became " + c.To
 }
 
 // The few colours, as SGR parameters (ECMA-48 section 8.3.117).
