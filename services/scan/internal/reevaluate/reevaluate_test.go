@@ -28,7 +28,7 @@ import (
 
 // world is a pipeline of which the test plays all other services.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	bus   *bus.Bus
 	store blob.Store
@@ -36,7 +36,7 @@ type world struct {
 	n     int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), bus: bustest.Bus(t)}
 	store, err := blob.OpenDir(filepath.Join(w.dir, "store"))
 	if err != nil {
