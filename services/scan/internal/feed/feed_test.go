@@ -192,11 +192,11 @@ func TestHostileMirror(t *testing.T) {
 			return true
 		}, "too large", 1},
 		"elsewhere": {func(w http.ResponseWriter, r *http.Request) bool {
-			http.Redirect(w, r, "http://mirror.example/all.zip", 302)
+			http.Redirect(w, r, "http://mirror.example/all.zip", http.StatusFound)
 			return true
 		}, "plain http", tries},
 		"in circles": {func(w http.ResponseWriter, r *http.Request) bool {
-			http.Redirect(w, r, r.URL.Path+"x", 302)
+			http.Redirect(w, r, r.URL.Path+"x", http.StatusFound)
 			return true
 		}, "redirects", tries},
 		"half of it": {func(w http.ResponseWriter, _ *http.Request) bool {

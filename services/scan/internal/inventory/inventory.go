@@ -14,6 +14,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"assize.dev/services/scan/internal/advisory"
 	"assize.dev/services/scan/internal/match"
@@ -64,7 +65,7 @@ func Open(dir string) (*Inventory, error) {
 		return nil, fmt.Errorf("open inventory: %w", err)
 	}
 	db, err := bolt.Open(filepath.Join(dir, "inventory.db"), 0o600, &bolt.Options{Timeout: 100 * time.Millisecond, FreelistType: bolt.FreelistMapType})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		err = ErrInUse
 	}
 	if err != nil {

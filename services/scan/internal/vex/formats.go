@@ -10,11 +10,10 @@ import (
 	"assize.dev/shared/event"
 )
 
-// text is a JSON string, or the first of the named members of an object.
+// text is a JSON string, or an object.
 type text struct {
-	value   string
-	object  map[string]json.RawMessage
-	members []string
+	value  string
+	object map[string]json.RawMessage
 }
 
 func (t *text) UnmarshalJSON(data []byte) error {
