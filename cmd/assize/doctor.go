@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"assize.dev/services/scan"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/blob/conformance"
 	"assize.dev/shared/config"
@@ -85,13 +86,25 @@ func (c *doctorLocalCmd) Run(ctx context.Context, g *globals) error {
 	defer n.close()
 	e.say("signing key", nil, "public half in "+data.publicKey())
 	e.say("object store", firstFailure(ctx, n.store), data.store())
-	if c.Advisories == "" {
-		e.say("advisories", fmt.Errorf("none: vulnerabilities cannot be judged and every verdict is hold; give --advisories DIR or set ASSIZE_ADVISORIES"), "")
-	} else {
-		_, err := os.ReadDir(c.Advisories)
-		e.say("advisories", err, c.Advisories)
-	}
+	e.advisories(c.Advisories, data)
 	return e.result()
+}
+
+func (e *examination) advisories(export string, data dataDir) {
+	if export != "" {
+		_, err := os.ReadDir(export)
+		e.say("advisories", err, export)
+		return
+	}
+	s, err := scan.StatusOfAdvisories(data.advisories())
+	if errors.Is(err, scan.ErrNoAdvisories) {
+		err = errors.New("none: vulnerabilities cannot be judged and every verdict is hold; fetch them with assize advisories update, or give --advisories DIR")
+	}
+	if err != nil {
+		e.say("advisories", err, "")
+		return
+	}
+	e.say("advisories", nil, fmt.Sprintf("%d records, last up to date %s", s.Records, s.Updated.Format(time.RFC3339)))
 }
 
 // syncTime is the median of some small synced writes.

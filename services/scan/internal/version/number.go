@@ -42,6 +42,27 @@ func compareNumber(a, b string) int {
 	return strings.Compare(a, b)
 }
 
+// compareRun orders the runs at the start of two texts: of digits, as
+// numbers, or of letters. Where b has none of the kind that a has, digits are
+// newer and letters older.
+func compareRun(a, b string) (c int, restA, restB string) {
+	kind, number := isLetter, isDigit(a[0])
+	if number {
+		kind = isDigit
+	}
+	x, restA := run(a, kind)
+	y, restB := run(b, kind)
+	switch {
+	case y == "":
+		c = 2*boolRank(number) - 1
+	case number:
+		c = compareNumber(x, y)
+	default:
+		c = strings.Compare(x, y)
+	}
+	return c, restA, restB
+}
+
 func sign(n int) int {
 	switch {
 	case n < 0:

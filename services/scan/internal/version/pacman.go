@@ -47,22 +47,8 @@ func compareAlpm(a, b string) int {
 		if len(x) != len(y) {
 			return sign(len(x) - len(y))
 		}
-		kind, number := isLetter, isDigit(a[0])
-		if number {
-			kind = isDigit
-		}
-		x, a = run(a, kind)
-		y, b = run(b, kind)
-		if y == "" {
-			return 2*boolRank(number) - 1
-		}
-		c := 0
-		if number {
-			c = compareNumber(x, y)
-		} else {
-			c = strings.Compare(x, y)
-		}
-		if c != 0 {
+		var c int
+		if c, a, b = compareRun(a, b); c != 0 {
 			return c
 		}
 	}

@@ -61,23 +61,8 @@ func rpmvercmp(a, b string) int {
 		if a == "" || b == "" {
 			return sign(len(a) - len(b))
 		}
-		kind, number := isLetter, isDigit(a[0])
-		if number {
-			kind = isDigit
-		}
-		var x, y string
-		x, a = run(a, kind)
-		y, b = run(b, kind)
-		if y == "" {
-			return 2*boolRank(number) - 1
-		}
-		c := 0
-		if number {
-			c = compareNumber(x, y)
-		} else {
-			c = strings.Compare(x, y)
-		}
-		if c != 0 {
+		var c int
+		if c, a, b = compareRun(a, b); c != 0 {
 			return c
 		}
 	}

@@ -31,7 +31,7 @@ func (*Analyser) Follows() event.Kind { return event.KindSBOM }
 func (*Analyser) Version() string { return "2.0.0" }
 
 // NoAdvisories is the reason of evidence that failed for want of a database.
-const NoAdvisories = "no advisories loaded: pass --advisories DIR or set ASSIZE_ADVISORIES (OSV export layout)"
+const NoAdvisories = "no advisories loaded: fetch them with assize advisories update, pass --advisories DIR, or set ASSIZE_ADVISORIES or ASSIZE_ADVISORIES_SOURCES"
 
 // Analyse implements evidence.Analyser. The error is only ever that the
 // SBOM could not be fetched.
