@@ -113,20 +113,19 @@ type Info struct {
 }
 
 // Info reads it.
-func (r Ref) Info() (*Info, error) {
+func (r Ref) Info() (Info, error) {
 	d, err := r.segment.record(r.ordinal)
 	if err != nil {
-		return nil, err
+		return Info{}, err
 	}
-	i, err := d.info()
-	return i, err
+	return d.info()
 }
 
 // info copies the record once, for all its texts to be parts of.
-func (d *decoder) info() (*Info, error) {
+func (d *decoder) info() (i Info, err error) {
 	all := string(d.b)
 	d.b = unsafe.Slice(unsafe.StringData(all), len(all))
-	i := &Info{ID: d.view(), Modified: d.view()}
+	i.ID, i.Modified = d.view(), d.view()
 	if n := d.count(); n > 0 {
 		i.Aliases = make([]string, n)
 		for k := range i.Aliases {
@@ -142,14 +141,14 @@ func (d *decoder) info() (*Info, error) {
 }
 
 // Packages are the keys of the packages that a record is about.
-func (r Ref) Packages() (*Info, []string, error) {
+func (r Ref) Packages() (Info, []string, error) {
 	d, err := r.segment.record(r.ordinal)
 	if err != nil {
-		return nil, nil, err
+		return Info{}, nil, err
 	}
 	i, err := d.info()
 	if err != nil {
-		return nil, nil, err
+		return Info{}, nil, err
 	}
 	keys := d.texts()
 	return i, keys, d.err
@@ -174,12 +173,12 @@ func (d *decoder) place() (p place, err error) {
 }
 
 // record is the bytes of a record's Info.
-func (s *segment) record(ordinal uint32) (*decoder, error) {
+func (s *segment) record(ordinal uint32) (decoder, error) {
 	if ordinal >= s.records {
-		return nil, fmt.Errorf("%w: there is no record %d", ErrDamaged, ordinal)
+		return decoder{}, fmt.Errorf("%w: there is no record %d", ErrDamaged, ordinal)
 	}
 	b, err := unframe(s.file, binary.LittleEndian.Uint64(s.file[s.recordsAt+8*uint64(ordinal):]), s.checkedRecords.at(ordinal))
-	return &decoder{b: b}, err
+	return decoder{b: b}, err
 }
 
 // id is a view of a record's id and time of change.

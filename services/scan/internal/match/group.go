@@ -11,7 +11,7 @@ import (
 )
 
 type hit struct {
-	*index.Info
+	index.Info
 	class  event.Class
 	rating advisory.Rating
 	fixed  []string
@@ -156,10 +156,16 @@ func (h *hit) alone() Vulnerability {
 	v := Vulnerability{
 		ID: h.ID, Class: h.class, Severity: h.rating.Severity, Score: h.rating.Score, Summary: h.Summary, Published: h.Published, Fixed: h.fixed,
 	}
-	for _, id := range h.Aliases {
-		v.alias(id)
+	// The aliases are the hit's own, so they may be put in order where they
+	// are.
+	slices.Sort(h.Aliases)
+	v.Aliases = slices.Compact(h.Aliases)
+	if slices.Contains(v.Aliases, h.ID) {
+		v.Aliases = slices.DeleteFunc(v.Aliases, func(id string) bool { return id == h.ID })
 	}
-	slices.Sort(v.Aliases)
+	if len(v.Aliases) == 0 {
+		v.Aliases = nil
+	}
 	return v
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"assize.dev/services/scan/internal/advisory"
@@ -47,7 +48,13 @@ func Find(x *index.Index, p Package) (*Result, error) {
 		return nil, fmt.Errorf("%s: %w: %w", p.name(), ErrVersion, err)
 	}
 	res := &Result{}
-	var hits []hit
+	scratch := hitsPool.Get().(*[]hit)
+	defer func() {
+		clear(*scratch) // what they refer to is the result's now
+		*scratch = (*scratch)[:0]
+		hitsPool.Put(scratch)
+	}()
+	hits := *scratch
 	var damaged error
 	err = x.Lookup(p.Ecosystem, p.Name, func(at *index.Posting) {
 		if !p.concerns(at) {
@@ -71,8 +78,11 @@ func Find(x *index.Index, p Package) (*Result, error) {
 		return nil, err
 	}
 	res.Vulnerabilities = group(hits)
+	*scratch = hits
 	return res, nil
 }
+
+var hitsPool = sync.Pool{New: func() any { return new([]hit) }}
 
 // name is for messages.
 func (p *Package) name() string {
