@@ -19,7 +19,7 @@ type advisoriesCmd struct {
 }
 
 type advisoriesUpdateCmd struct {
-	Source    []string `help:"Directory in the layout of the OSV export, https address of a mirror of it, or of the Arch Linux tracker's all.json. Without it the sources of the last update." env:"ASSIZE_ADVISORIES_SOURCES" placeholder:"URL|DIR"`
+	Source    []string `help:"Directory in the layout of the OSV export, archive of it (.zip), https address of a mirror of it, or of the Arch Linux tracker's all.json. Without it the sources of the last update." env:"ASSIZE_ADVISORIES_SOURCES" placeholder:"URL|DIR"`
 	Ecosystem []string `help:"Ecosystem to take of mirrors, as OSV spells it; all that a mirror lists by default." env:"ASSIZE_ADVISORIES_ECOSYSTEMS" placeholder:"NAME"`
 	KEV       string   `name:"kev" help:"CISA's catalogue of known exploited vulnerabilities (JSON): file or https address." env:"ASSIZE_KEV" placeholder:"URL|FILE"`
 	EPSS      string   `name:"epss" help:"FIRST's EPSS scores (CSV, also in gzip): file or https address." env:"ASSIZE_EPSS" placeholder:"URL|FILE"`

@@ -19,7 +19,7 @@ type Config struct {
 	Advisories string `env:"ASSIZE_ADVISORIES" help:"directory of advisories in the layout of the OSV export; without it and ASSIZE_ADVISORIES_SOURCES, those that another replica has put into the object store count"`
 	// IndexDir is where the index of the advisories is kept.
 	IndexDir   string        `env:"ASSIZE_ADVISORIES_DIR" help:"directory where the index of the advisories is kept; by default a temporary one, built or fetched anew at each start"`
-	Sources    []string      `env:"ASSIZE_ADVISORIES_SOURCES" help:"where to take advisories from: directories, https addresses of mirrors of the OSV export, or of the Arch Linux tracker's all.json; comma-separated"`
+	Sources    []string      `env:"ASSIZE_ADVISORIES_SOURCES" help:"where to take advisories from: directories, archives (.zip), https addresses of mirrors of the OSV export, or of the Arch Linux tracker's all.json; comma-separated"`
 	Ecosystems []string      `env:"ASSIZE_ADVISORIES_ECOSYSTEMS" help:"ecosystems to take of mirrors, comma-separated; all that a mirror lists by default"`
 	Interval   time.Duration `env:"ASSIZE_ADVISORIES_INTERVAL, default=1h" help:"how often sources, or the object store, are asked for what is new; up to a tenth is added at random"`
 	KEV        string        `env:"ASSIZE_KEV" help:"file or https address of CISA's catalogue of known exploited vulnerabilities (JSON)"`

@@ -306,6 +306,28 @@ func TestDirectoryAndTracker(t *testing.T) {
 	}
 }
 
+// One archive of everything.
+func TestArchive(t *testing.T) {
+	archive := filepath.Join(t.TempDir(), "osv.zip")
+	write := func(records map[string]string) {
+		t.Helper()
+		if err := os.WriteFile(archive, zipped(records), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := At(filepath.Join(t.TempDir(), "advisories"))
+	o := Options{Sources: []string{archive}}
+	write(map[string]string{"A": record("A", "2026-01-01T00:00:00Z", "npm", "a"), "B": record("B", "2026-01-01T00:00:00Z", "npm", "b"), "C": record("C", "2026-01-01T00:00:00Z", "Go", "c")})
+	first := updated(t, s, o)
+	if again := updated(t, s, o); ids(t, s) != "A B C" || again.Generation != first.Generation || again.Read != 0 {
+		t.Errorf("%s, %+v", ids(t, s), again)
+	}
+	write(map[string]string{"A": record("A", "2026-02-01T00:00:00Z", "npm", "a")})
+	if r := updated(t, s, o); ids(t, s) != "A C" || r.Retracted != 1 {
+		t.Errorf("%s, %+v", ids(t, s), r)
+	}
+}
+
 func TestEnrichment(t *testing.T) {
 	dir := export(t, record("R0", "2026-01-01T00:00:00Z", "npm", "a"))
 	kev, epss := filepath.Join(t.TempDir(), "kev.json"), filepath.Join(t.TempDir(), "epss.csv")

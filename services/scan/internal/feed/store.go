@@ -240,11 +240,11 @@ func (s *Store) holds(export, tag string) bool {
 // signature is a digest of the names, sizes and times of an export's files:
 // what tells, without reading it, that it is another.
 func signature(export string) (string, error) {
-	h := sha256.New()
 	root, err := filepath.EvalSymlinks(export)
 	if err != nil {
 		return "", err
 	}
+	h := sha256.New()
 	top, err := os.ReadDir(root)
 	if err != nil {
 		return "", err
@@ -252,7 +252,8 @@ func signature(export string) (string, error) {
 	note := func(path string) error {
 		info, err := os.Stat(path) // ecosystems are often linked in
 		if err == nil {
-			fmt.Fprintf(h, "%s %d %d\n", path, info.Size(), info.ModTime().UnixNano())
+			relative, _ := filepath.Rel(root, path) // both are absolute or neither is
+			fmt.Fprintf(h, "%s %d %d\n", relative, info.Size(), info.ModTime().UnixNano())
 		}
 		return err
 	}

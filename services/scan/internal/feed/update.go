@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,8 +19,9 @@ import (
 
 // Options of an update.
 type Options struct {
-	// Sources are directories in the layout of the OSV export, https
-	// addresses of mirrors of it, or of Arch's tracker (ending in .json).
+	// Sources are directories in the layout of the OSV export, archives of it
+	// (all.zip), https addresses of mirrors, or of Arch's tracker (ending in
+	// .json).
 	Sources []string
 	// Ecosystems to take of mirrors; empty: all that the mirror lists in
 	// ecosystems.txt.
@@ -110,6 +112,7 @@ type update struct {
 type piece struct {
 	dir     string
 	whole   []string // ecosystems of which it has every record
+	all     bool     // of every ecosystem that it has a record of
 	retract []string // ids known to be gone
 }
 
@@ -173,6 +176,11 @@ func (u *update) build(ctx context.Context, pieces []piece) error {
 			if p.dir != "" {
 				stats, err := advisory.Read(ctx, p.dir, func(r *advisory.Record, text []byte) error {
 					seen[r.ID] = true
+					for _, a := range r.Affected {
+						if p.all && !slices.Contains(p.whole, a.Ecosystem) {
+							p.whole = append(p.whole, a.Ecosystem)
+						}
+					}
 					return add(r, text)
 				})
 				if err != nil {
@@ -259,7 +267,17 @@ func (u *update) fetch(ctx context.Context, source string) ([]piece, error) {
 }
 
 func (u *update) directory(source string) ([]piece, error) {
-	tag, err := signature(source)
+	archive, err := isArchive(source)
+	if err != nil {
+		return nil, err
+	}
+	dir := source
+	if archive {
+		if dir, err = u.linked(source); err != nil {
+			return nil, err
+		}
+	}
+	tag, err := signature(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -268,8 +286,30 @@ func (u *update) directory(source string) ([]piece, error) {
 	if u.base != nil && old.Tag == tag && old.Error == "" {
 		return nil, nil
 	}
-	whole, err := ecosystemsIn(source)
-	return []piece{{dir: source, whole: whole}}, err
+	whole, err := ecosystemsIn(dir)
+	return []piece{{dir: dir, whole: whole, all: archive}}, err
+}
+
+func isArchive(source string) (bool, error) {
+	info, err := os.Stat(source)
+	if err != nil {
+		return false, err
+	}
+	return info.Mode().IsRegular() && strings.HasSuffix(source, ".zip"), nil
+}
+
+// linked is a folder with nothing but an archive, which advisory.Read then
+// takes for an export. Its name says which archive, for the signature.
+func (u *update) linked(archive string) (dir string, err error) {
+	absolute, err := filepath.Abs(archive)
+	if err != nil {
+		return "", err
+	}
+	dir = filepath.Join(u.work, fmt.Sprintf("archive-%x", sha256.Sum256([]byte(absolute))))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	return dir, os.Symlink(absolute, filepath.Join(dir, "all.zip"))
 }
 
 // ecosystemsIn lists the ecosystems that a directory has a folder for.
