@@ -36,8 +36,10 @@ type world struct {
 	n     int
 }
 
-func newWorld(t testing.TB) *world {
-	w := &world{t: t, dir: t.TempDir(), bus: bustest.Bus(t)}
+func newWorld(t testing.TB) *world { return newWorldOn(t, bustest.Bus(t)) }
+
+func newWorldOn(t testing.TB, b *bus.Bus) *world {
+	w := &world{t: t, dir: t.TempDir(), bus: b}
 	store, err := blob.OpenDir(filepath.Join(w.dir, "store"))
 	if err != nil {
 		t.Fatal(err)
