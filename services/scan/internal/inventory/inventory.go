@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ var (
 	metaBucket     = []byte("meta")     // name to value
 	rowBucket      = []byte("rows")     // id to Row
 	identityBucket = []byte("identity") // identity to id
-	packageBucket  = []byte("packages") // package, NUL, id to package URL
+	packageBucket  = []byte("packages") // package, NUL, id, package URL: to nothing
 	pendingBucket  = []byte("pending")  // run to id
 )
 
@@ -162,7 +163,7 @@ func put(tx *bolt.Tx, p *Put) error {
 	// change only with the cataloguer, and then what is new is added.
 	for _, purl := range p.Components {
 		if key := keyOf(purl); key != "" {
-			if err := tx.Bucket(packageBucket).Put(append([]byte(key+"\x00"), id...), []byte(purl)); err != nil {
+			if err := tx.Bucket(packageBucket).Put(slices.Concat([]byte(key+"\x00"), id, []byte(purl)), nil); err != nil {
 				return err
 			}
 		}
@@ -212,15 +213,15 @@ func (v *Inventory) With(packages [][2]string, each func(Candidate) error) error
 		cursor := tx.Bucket(packageBucket).Cursor()
 		for _, p := range packages {
 			prefix := advisory.Key(p[0], p[1]) + "\x00"
-			for k, purl := cursor.Seek([]byte(prefix)); k != nil && strings.HasPrefix(string(k), prefix); k, purl = cursor.Next() {
-				id := string(k[len(prefix):])
-				if len(id) != 8 {
-					continue // of a longer name
+			for k, _ := cursor.Seek([]byte(prefix)); k != nil && strings.HasPrefix(string(k), prefix); k, _ = cursor.Next() {
+				if len(k) <= len(prefix)+8 {
+					return fmt.Errorf("the key %q is not one", k)
 				}
+				id, purl := string(k[len(prefix):len(prefix)+8]), string(k[len(prefix)+8:])
 				if components[id] == nil {
 					order = append(order, id)
 				}
-				components[id] = append(components[id], string(purl))
+				components[id] = append(components[id], purl)
 			}
 		}
 		return nil
