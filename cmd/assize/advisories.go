@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"assize.dev/services/scan"
+	"assize.dev/shared/config"
 )
 
 type advisoriesCmd struct {
@@ -19,7 +20,7 @@ type advisoriesCmd struct {
 }
 
 type advisoriesUpdateCmd struct {
-	Source    []string `help:"Directory in the layout of the OSV export, archive of it (.zip), https address of a mirror of it, or of the Arch Linux tracker's all.json. Without it the sources of the last update." env:"ASSIZE_ADVISORIES_SOURCES" placeholder:"URL|DIR"`
+	Source    []string `help:"Directory in the layout of the OSV export, archive of it (.zip), address of a mirror of it (https, or s3://bucket/prefix), or of the Arch Linux tracker's all.json. Without it the sources of the last update." env:"ASSIZE_ADVISORIES_SOURCES" placeholder:"URL|DIR"`
 	Ecosystem []string `help:"Ecosystem to take of mirrors, as OSV spells it; all that a mirror lists by default." env:"ASSIZE_ADVISORIES_ECOSYSTEMS" placeholder:"NAME"`
 	KEV       string   `name:"kev" help:"CISA's catalogue of known exploited vulnerabilities (JSON): file or https address." env:"ASSIZE_KEV" placeholder:"URL|FILE"`
 	EPSS      string   `name:"epss" help:"FIRST's EPSS scores (CSV, also in gzip): file or https address." env:"ASSIZE_EPSS" placeholder:"URL|FILE"`
@@ -33,10 +34,16 @@ the new index is whole.
 
 Without --source those of the last update are asked again.
 
+A bucket's address may name its server: s3://bucket/prefix?endpoint=host:port,
+also region and tls. Keys come from ASSIZE_ADVISORIES_S3_ACCESS_KEY and
+ASSIZE_ADVISORIES_S3_SECRET_KEY, each also with _FILE; a public bucket needs
+none.
+
 Exit codes: 0 done, 2 done, but a source failed, 3 error.
 
 Examples:
   assize advisories update --source https://mirror.example/osv --ecosystem npm --ecosystem PyPI
+  assize advisories update --source s3://osv-mirror/export
   assize advisories update --source /srv/osv --kev kev.json --epss epss.csv.gz
   assize advisories update`
 }
@@ -51,9 +58,13 @@ func (c *advisoriesUpdateCmd) Run(ctx context.Context, g *globals) error {
 			return err
 		}
 	}
+	var bucket scan.BucketConfig
+	if err := config.Load(ctx, nil, &bucket); err != nil {
+		return err
+	}
 	shown := newScanned(g.stderr)
 	report, err := scan.UpdateAdvisories(ctx, data.advisories(), scan.UpdateOptions{
-		Sources: c.Source, Ecosystems: c.Ecosystem, KEV: c.KEV, EPSS: c.EPSS, Progress: shown.say,
+		Sources: c.Source, Bucket: bucket.S3(), Ecosystems: c.Ecosystem, KEV: c.KEV, EPSS: c.EPSS, Progress: shown.say,
 	})
 	shown.clear()
 	if err != nil {

@@ -107,7 +107,7 @@ func (k *keeper) export(ctx context.Context) error {
 // update takes what is new from the sources and publishes it.
 func (k *keeper) update(ctx context.Context) error {
 	report, err := k.store.Update(ctx, feed.Options{
-		Sources: k.config.Sources, Ecosystems: k.config.Ecosystems, KEV: k.config.KEV, EPSS: k.config.EPSS,
+		Sources: k.config.Sources, Bucket: k.config.Bucket.S3(), Ecosystems: k.config.Ecosystems, KEV: k.config.KEV, EPSS: k.config.EPSS,
 		Progress: func(text string) { k.log.DebugContext(ctx, "advisories", "at", text) },
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"assize.dev/services/scan/internal/content"
 	"assize.dev/services/scan/internal/secrets"
 	"assize.dev/services/scan/internal/vulnerabilities"
+	"assize.dev/shared/blob"
 	"assize.dev/shared/config"
 	"assize.dev/shared/evidence"
 )
@@ -18,8 +19,9 @@ import (
 type Config struct {
 	Advisories string `env:"ASSIZE_ADVISORIES" help:"directory of advisories in the layout of the OSV export; without it and ASSIZE_ADVISORIES_SOURCES, those that another replica has put into the object store count"`
 	// IndexDir is where the index of the advisories is kept.
-	IndexDir   string        `env:"ASSIZE_ADVISORIES_DIR" help:"directory where the index of the advisories is kept; by default a temporary one, built or fetched anew at each start"`
-	Sources    []string      `env:"ASSIZE_ADVISORIES_SOURCES" help:"where to take advisories from: directories, archives (.zip), https addresses of mirrors of the OSV export, or of the Arch Linux tracker's all.json; comma-separated"`
+	IndexDir   string   `env:"ASSIZE_ADVISORIES_DIR" help:"directory where the index of the advisories is kept; by default a temporary one, built or fetched anew at each start"`
+	Sources    []string `env:"ASSIZE_ADVISORIES_SOURCES" help:"where to take advisories from: directories, archives (.zip), addresses of mirrors of the OSV export (https, or s3://bucket/prefix with the optional parameters endpoint, region and tls), or of the Arch Linux tracker's all.json; comma-separated"`
+	Bucket     BucketConfig
 	Ecosystems []string      `env:"ASSIZE_ADVISORIES_ECOSYSTEMS" help:"ecosystems to take of mirrors, comma-separated; all that a mirror lists by default"`
 	Interval   time.Duration `env:"ASSIZE_ADVISORIES_INTERVAL, default=1h" help:"how often sources, or the object store, are asked for what is new; up to a tenth is added at random"`
 	KEV        string        `env:"ASSIZE_KEV" help:"file or https address of CISA's catalogue of known exploited vulnerabilities (JSON)"`
@@ -29,6 +31,19 @@ type Config struct {
 	InFlight   int           `env:"ASSIZE_AGAIN_IN_FLIGHT, default=64" help:"artifacts judged again at a time, at most"`
 	Workers    int           `env:"ASSIZE_WORKERS, default=2" help:"artifacts examined at the same time"`
 	SecretsKey config.Secret `env:"ASSIZE_SECRETS_KEY" help:"key of the fingerprints of found secrets, 16 bytes or more; keep it to compare fingerprints over time"`
+}
+
+// BucketConfig says how sources of advisories in buckets are read. Those of
+// the object store do not count for them: it is seldom the same server.
+type BucketConfig struct {
+	AccessKey config.Secret `env:"ASSIZE_ADVISORIES_S3_ACCESS_KEY" help:"access key for sources of advisories at s3://; a public bucket needs none"`
+	SecretKey config.Secret `env:"ASSIZE_ADVISORIES_S3_SECRET_KEY" help:"secret key for sources of advisories at s3://"`
+	CAFile    string        `env:"ASSIZE_ADVISORIES_S3_CA_FILE" help:"PEM file with authorities to trust for sources of advisories at s3:// instead of the system's"`
+}
+
+// S3 is what feed asks for; the rest is in the source's address.
+func (c *BucketConfig) S3() blob.S3Config {
+	return blob.S3Config{Region: "us-east-1", TLS: true, AccessKey: c.AccessKey, SecretKey: c.SecretKey, CAFile: c.CAFile}
 }
 
 // Validate says what is wrong with the configuration, naming the variable.

@@ -69,7 +69,7 @@ func (u *update) parsed(ctx context.Context, source string, parse func(io.Reader
 		defer f.Close()
 		return parse(f)
 	}
-	r, err := newRemote(source)
+	r, err := newRemote(source, u.Bucket)
 	if err != nil {
 		return nil, err
 	}

@@ -10,9 +10,12 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"assize.dev/shared/blob"
 )
 
-// remote is a mirror of the OSV export, or a single file, over HTTP.
+// remote is a mirror of the OSV export, or a single file, over HTTP, which is
+// also how a bucket is read.
 type remote struct {
 	base   *url.URL
 	client *http.Client
@@ -29,24 +32,40 @@ const (
 	maxMessage = 200
 )
 
-// newRemote checks an address. Plain http is taken for this machine only:
-// who can change an advisory on its way can hide a flaw.
-func newRemote(address string) (*remote, error) {
-	base, err := url.Parse(address)
+// newRemote checks an address, of a web server or of a bucket. Plain http is
+// taken for this machine only: who can change an advisory on its way can hide
+// a flaw.
+func newRemote(address string, bucket blob.S3Config) (*remote, error) {
+	base, transport, err := locate(address, bucket)
 	if err != nil {
-		return nil, errors.New("malformed address") // the error quotes it, and it may hold a password
+		return nil, err
 	}
 	if err := secure(base); err != nil {
 		return nil, err
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = time.Minute
 	return &remote{base: base, pause: time.Second, client: &http.Client{Transport: transport, CheckRedirect: func(r *http.Request, via []*http.Request) error {
 		if len(via) >= maxHops {
 			return fmt.Errorf("more than %d redirects", maxHops)
 		}
 		return secure(r.URL)
 	}}}, nil
+}
+
+func locate(address string, bucket blob.S3Config) (*url.URL, http.RoundTripper, error) {
+	if !strings.HasPrefix(address, "s3://") {
+		base, err := url.Parse(address)
+		if err != nil {
+			return nil, nil, errors.New("malformed address") // the error quotes it, and it may hold a password
+		}
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.ResponseHeaderTimeout = time.Minute
+		return base, transport, nil
+	}
+	config, err := bucket.At(address)
+	if err != nil {
+		return nil, nil, err
+	}
+	return config.HTTP()
 }
 
 func secure(u *url.URL) error {
@@ -60,7 +79,7 @@ func secure(u *url.URL) error {
 	case u.Scheme == "http":
 		return errors.New("plain http is only taken from this machine: use https, or a directory")
 	}
-	return fmt.Errorf("scheme %.20q: want https, or a directory", u.Scheme)
+	return fmt.Errorf("scheme %.20q: want https, s3, or a directory", u.Scheme)
 }
 
 func (r *remote) at(path ...string) *url.URL {

@@ -15,14 +15,16 @@ import (
 
 	"assize.dev/services/scan/internal/advisory"
 	"assize.dev/services/scan/internal/index"
+	"assize.dev/shared/blob"
 )
 
 // Options of an update.
 type Options struct {
 	// Sources are directories in the layout of the OSV export, archives of it
-	// (all.zip), https addresses of mirrors, or of Arch's tracker (ending in
-	// .json).
+	// (all.zip), addresses of mirrors (https or s3://bucket/prefix), or of
+	// Arch's tracker (ending in .json).
 	Sources []string
+	Bucket  blob.S3Config // how s3:// is read; without keys as a public bucket
 	// Ecosystems to take of mirrors; empty: all that the mirror lists in
 	// ecosystems.txt.
 	Ecosystems []string
@@ -253,7 +255,7 @@ func (u *update) fetch(ctx context.Context, source string) ([]piece, error) {
 	if !strings.Contains(source, "://") {
 		return u.directory(source)
 	}
-	r, err := newRemote(source)
+	r, err := newRemote(source, u.Bucket)
 	if err != nil {
 		return nil, err
 	}

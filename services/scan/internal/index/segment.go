@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -23,6 +25,9 @@ type segment struct {
 	removed    []uint32 // ordinals in the base, ascending; of a delta
 	// Blocks and records whose checksums were held against them.
 	checkedPackages, checkedRecords bits
+
+	infos []atomic.Pointer[Info] // by ordinal, of records that were asked for
+	kept  atomic.Int64           // of infos
 
 	mu    sync.Mutex // guards the last block
 	at    int64      // where the block is
@@ -50,6 +55,7 @@ func openSegment(indexPath, detailsPath string) (*segment, error) {
 
 func (s *segment) readTables() error {
 	s.checkedPackages, s.checkedRecords = newBits(s.packages), newBits(s.records)
+	s.infos = make([]atomic.Pointer[Info], s.records)
 	d := decoder{b: s.file[s.removedAt:s.ecosystemsAt]}
 	last := uint64(0)
 	for range s.header.removed {
@@ -121,9 +127,52 @@ func (r Ref) Info() (Info, error) {
 	return d.info()
 }
 
-// info copies the record once, for all its texts to be parts of.
+// maxKept bounds what Shared remembers of a segment, about 10 MB: the
+// advisories that a fleet runs into are few.
+const maxKept = 1 << 15
+
+// Shared is Info, the same for all that ask, who must not change it.
+func (r Ref) Shared() (*Info, error) {
+	if r.ordinal >= r.segment.records {
+		return nil, fmt.Errorf("%w: there is no record %d", ErrDamaged, r.ordinal)
+	}
+	known := &r.segment.infos[r.ordinal]
+	if i := known.Load(); i != nil {
+		return i, nil
+	}
+	i, err := r.Info()
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(i.Aliases)
+	i.Aliases = slices.Compact(i.Aliases)
+	if at, own := slices.BinarySearch(i.Aliases, i.ID); own {
+		i.Aliases = slices.Delete(i.Aliases, at, at+1)
+	}
+	if len(i.Aliases) == 0 {
+		i.Aliases = nil
+	}
+	if r.segment.kept.Load() < maxKept && known.CompareAndSwap(nil, &i) {
+		r.segment.kept.Add(1)
+	}
+	return &i, nil
+}
+
+// info copies its texts once, all together.
 func (d *decoder) info() (i Info, err error) {
-	all := string(d.b)
+	ahead := *d
+	ahead.view()
+	ahead.view()
+	for range ahead.count() {
+		ahead.view()
+	}
+	ahead.view()
+	if ahead.err != nil {
+		return i, ahead.err
+	}
+	// What follows the texts is the decoder's to read where it is.
+	after := ahead.b
+	all := string(d.b[:len(d.b)-len(after)])
 	d.b = unsafe.Slice(unsafe.StringData(all), len(all))
 	i.ID, i.Modified = d.view(), d.view()
 	if n := d.count(); n > 0 {
@@ -133,6 +182,7 @@ func (d *decoder) info() (i Info, err error) {
 		}
 	}
 	i.Summary = d.view()
+	d.b = after
 	if seconds := d.number(); seconds > 0 {
 		i.Published = time.Unix(int64(seconds), 0).UTC()
 	}

@@ -8,17 +8,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"assize.dev/services/scan/internal/advisory"
-	"assize.dev/services/scan/internal/match"
 	"assize.dev/shared/digest"
 )
 
@@ -49,14 +48,22 @@ func (r *Row) identity() []byte {
 // made one after another.
 type Inventory struct{ db *bolt.DB }
 
+// format is of what the buckets hold.
+const format = "2"
+
+// ErrFormat says that the inventory was written by another version. It can
+// be deleted: it is made again from the feed of verdicts.
+var ErrFormat = errors.New("the inventory was written by another version of Assize: delete it, and it is made again")
+
 // ErrInUse says that another process has the inventory open.
 var ErrInUse = errors.New("the inventory is in use by another process")
+
+var metaFormat = []byte("format")
 
 var (
 	metaBucket     = []byte("meta")     // name to value
 	rowBucket      = []byte("rows")     // id to Row
 	identityBucket = []byte("identity") // identity to id
-	packageBucket  = []byte("packages") // package, NUL, id, package URL: to nothing
 	pendingBucket  = []byte("pending")  // run to id
 )
 
@@ -73,10 +80,17 @@ func Open(dir string) (*Inventory, error) {
 		return nil, fmt.Errorf("open inventory: %w", err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{metaBucket, rowBucket, identityBucket, packageBucket, pendingBucket} {
+		for _, name := range [][]byte{metaBucket, rowBucket, identityBucket, pendingBucket, nameBucket, componentBucket, urlBucket, recentBucket, epochBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
+		}
+		meta := tx.Bucket(metaBucket)
+		switch first, _ := meta.Cursor().First(); {
+		case first == nil:
+			return meta.Put(metaFormat, []byte(format))
+		case string(meta.Get(metaFormat)) != format:
+			return ErrFormat
 		}
 		return nil
 	})
@@ -160,29 +174,19 @@ func put(tx *bolt.Tx, p *Put) error {
 		}
 	}
 	// Components of other bytes are another row; those of the same bytes
-	// change only with the cataloguer, and then what is new is added.
-	for _, purl := range p.Components {
-		if key := keyOf(purl); key != "" {
-			if err := tx.Bucket(packageBucket).Put(slices.Concat([]byte(key+"\x00"), id, []byte(purl)), nil); err != nil {
-				return err
-			}
+	// change only with the SBOM, and then what is new is added.
+	if old == nil || old.SBOM != p.Row.SBOM {
+		if err := add(tx, id, p.Components); err != nil {
+			return err
 		}
 	}
 	text, err := json.Marshal(p.Row)
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(rowBucket).Put(id, text)
-}
-
-// keyOf is the package of a package URL as advisories name it, "" if there
-// are none about its kind.
-func keyOf(purl string) string {
-	p, err := match.Resolve(purl)
-	if p.Ecosystem == "" || err != nil && !errors.Is(err, match.ErrRelease) {
-		return ""
-	}
-	return advisory.Key(p.Ecosystem, p.Name)
+	rows := tx.Bucket(rowBucket)
+	rows.FillPercent = full
+	return rows.Put(id, text)
 }
 
 func rowAt(tx *bolt.Tx, id []byte) (*Row, error) {
@@ -207,30 +211,20 @@ type Candidate struct {
 // ecosystem and name. It collects them first, so that what each does may
 // change the inventory.
 func (v *Inventory) With(packages [][2]string, each func(Candidate) error) error {
-	components := map[string][]string{} // by id
-	var order []string
-	err := v.db.View(func(tx *bolt.Tx) error {
-		cursor := tx.Bucket(packageBucket).Cursor()
-		for _, p := range packages {
-			prefix := advisory.Key(p[0], p[1]) + "\x00"
-			for k, _ := cursor.Seek([]byte(prefix)); k != nil && strings.HasPrefix(string(k), prefix); k, _ = cursor.Next() {
-				if len(k) <= len(prefix)+8 {
-					return fmt.Errorf("the key %q is not one", k)
-				}
-				id, purl := string(k[len(prefix):len(prefix)+8]), string(k[len(prefix)+8:])
-				if components[id] == nil {
-					order = append(order, id)
-				}
-				components[id] = append(components[id], purl)
-			}
-		}
-		return nil
+	keys := make([]string, len(packages))
+	for i, p := range packages {
+		keys[i] = advisory.Key(p[0], p[1])
+	}
+	var components map[uint64][]string
+	err := v.db.View(func(tx *bolt.Tx) (err error) {
+		components, err = having(tx, keys)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("read inventory: %w", err)
 	}
-	for _, id := range order {
-		row, err := v.row([]byte(id))
+	for _, id := range slices.Sorted(maps.Keys(components)) {
+		row, err := v.row(binary.BigEndian.AppendUint64(nil, id))
 		if err != nil {
 			return err
 		}

@@ -38,6 +38,15 @@ func with(t *testing.T, v *Inventory, ecosystem, name string) string {
 }
 
 func TestWith(t *testing.T) {
+	t.Run("recent", testWith)
+	t.Run("packed", func(t *testing.T) {
+		defer func(n uint64) { epochPairs = n }(epochPairs)
+		epochPairs = 2
+		testWith(t)
+	})
+}
+
+func testWith(t *testing.T) {
 	dir := t.TempDir()
 	v := open(t, dir)
 	err := v.Apply(Change{Meta: map[string]string{"position": "7"}, Rows: []Put{
@@ -69,6 +78,23 @@ func TestWith(t *testing.T) {
 		}
 		if p, err := v.Meta("position"); err != nil || p != "7" {
 			t.Errorf("position %q, %v", p, err)
+		}
+	}
+}
+
+// The same SBOM says nothing new; another may.
+func TestOtherSBOM(t *testing.T) {
+	v := open(t, t.TempDir())
+	r := row("one")
+	for _, put := range []struct{ sbom, component string }{{"first", "pkg:npm/a@1"}, {"first", "pkg:npm/b@1"}, {"second", "pkg:npm/c@1"}} {
+		r.SBOM = digest.Of([]byte(put.sbom))
+		if err := v.Apply(Change{Rows: []Put{{r, []string{put.component}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{"a": "[one[pkg:npm/a@1]]", "b": "[]", "c": "[one[pkg:npm/c@1]]"} {
+		if got := with(t, v, "npm", name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
 }
@@ -149,4 +175,19 @@ func TestInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	open(t, dir)
+}
+
+// What another version wrote is not guessed at.
+func TestFormat(t *testing.T) {
+	dir := t.TempDir()
+	v := open(t, dir)
+	if err := v.Apply(Change{Meta: map[string]string{"format": "1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); !errors.Is(err, ErrFormat) {
+		t.Errorf("%v", err)
+	}
 }

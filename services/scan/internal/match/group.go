@@ -11,7 +11,7 @@ import (
 )
 
 type hit struct {
-	index.Info
+	*index.Info // shared: not to be changed
 	class  event.Class
 	rating advisory.Rating
 	fixed  []string
@@ -27,7 +27,11 @@ func group(hits []hit) []Vulnerability {
 	case 1:
 		return []Vulnerability{hits[0].alone()}
 	}
-	parent := make([]int, len(hits))
+	var room [few]int
+	parent := room[:min(len(hits), few)]
+	if len(hits) > few {
+		parent = make([]int, len(hits))
+	}
 	for i := range parent {
 		parent[i] = i
 	}
@@ -62,17 +66,35 @@ func group(hits []hit) []Vulnerability {
 			}
 		}
 	}
-	out := make([]Vulnerability, 0, len(hits))
-	room := make([]hit, 0, len(hits))
-	for root := range hits {
-		if find(root) != root {
+	// The members of each group as a list from its root on: each says who is
+	// next, counted from one.
+	var roomForNext [few]int
+	next := roomForNext[:min(len(hits), few)]
+	if len(hits) > few {
+		next = make([]int, len(hits))
+	}
+	groups := 0
+	for i := range hits {
+		root := find(i)
+		if root == i {
+			groups++
 			continue
 		}
-		g := room[:0]
-		for i := range hits {
-			if find(i) == root {
-				g = append(g, hits[i])
-			}
+		next[i], next[root] = next[root], i+1
+	}
+	out := make([]Vulnerability, 0, groups)
+	var g []*hit
+	for root := range hits {
+		if parent[root] != root {
+			continue
+		}
+		if next[root] == 0 {
+			out = append(out, hits[root].alone())
+			continue
+		}
+		g = append(g[:0], &hits[root])
+		for i := next[root]; i != 0; i = next[i-1] {
+			g = append(g, &hits[i-1])
 		}
 		out = append(out, merge(g))
 	}
@@ -109,11 +131,8 @@ func (h *hit) named(id string) bool {
 
 // merge takes the worst rating of a group, and the gravest class: malware,
 // then a vulnerability, then a notice.
-func merge(g []hit) Vulnerability {
-	if len(g) == 1 {
-		return g[0].alone()
-	}
-	slices.SortFunc(g, func(a, b hit) int {
+func merge(g []*hit) Vulnerability {
+	slices.SortFunc(g, func(a, b *hit) int {
 		return cmp.Or(cmp.Compare(preference(a.ID), preference(b.ID)), cmp.Compare(a.ID, b.ID))
 	})
 	v := Vulnerability{ID: g[0].ID, Class: event.ClassInformational, Severity: event.Unknown}
@@ -153,20 +172,9 @@ func merge(g []hit) Vulnerability {
 
 // alone is a flaw that one advisory speaks of.
 func (h *hit) alone() Vulnerability {
-	v := Vulnerability{
-		ID: h.ID, Class: h.class, Severity: h.rating.Severity, Score: h.rating.Score, Summary: h.Summary, Published: h.Published, Fixed: h.fixed,
+	return Vulnerability{
+		ID: h.ID, Aliases: h.Aliases, Class: h.class, Severity: h.rating.Severity, Score: h.rating.Score, Summary: h.Summary, Published: h.Published, Fixed: h.fixed,
 	}
-	// The aliases are the hit's own, so they may be put in order where they
-	// are.
-	slices.Sort(h.Aliases)
-	v.Aliases = slices.Compact(h.Aliases)
-	if slices.Contains(v.Aliases, h.ID) {
-		v.Aliases = slices.DeleteFunc(v.Aliases, func(id string) bool { return id == h.ID })
-	}
-	if len(v.Aliases) == 0 {
-		v.Aliases = nil
-	}
-	return v
 }
 
 // alias adds another name.

@@ -19,7 +19,7 @@ import (
 // name each other as aliases, as one.
 type Vulnerability struct {
 	ID        string   // the preferred one of the group
-	Aliases   []string // the others, sorted
+	Aliases   []string // the others, sorted; not to be changed
 	Class     event.Class
 	Severity  event.Severity
 	Score     float64
@@ -64,7 +64,7 @@ func Find(x *index.Index, p Package) (*Result, error) {
 		if !affected && err == nil {
 			return
 		}
-		info, failed := at.Record.Info()
+		info, failed := at.Record.Shared()
 		switch {
 		case failed != nil:
 			damaged = errors.Join(damaged, failed)
