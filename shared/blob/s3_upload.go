@@ -171,7 +171,7 @@ func within(ctx context.Context, timeout time.Duration, f func(context.Context) 
 // passing tells what may go better next time: a server's trouble (5xx, 408,
 // 429) and whatever kept its answer from arriving.
 func passing(err error) bool {
-	for _, final := range []error{ErrExists, ErrNotFound, ErrCorrupt, ErrTooLarge, ErrWrongSize, ErrKey} {
+	for _, final := range []error{ErrExists, ErrChanged, ErrNotFound, ErrCorrupt, ErrTooLarge, ErrWrongSize, ErrKey} {
 		if errors.Is(err, final) {
 			return false
 		}

@@ -35,6 +35,12 @@ type Store interface {
 	// ErrTooLarge above MaxReplace; ErrKey for a content-addressed key.
 	Replace(ctx context.Context, key string, body []byte) error
 
+	// Swap replaces the object under key by body if it is old, byte for byte;
+	// old nil stands for no object. Otherwise ErrChanged, and nothing
+	// happens. Of several callers that give the same old one succeeds. It has
+	// the limits of Replace; after another error body may be stored or not.
+	Swap(ctx context.Context, key string, old, body []byte) error
+
 	// Open returns the object under key, or ErrNotFound. The caller closes it.
 	Open(ctx context.Context, key string) (Object, error)
 
@@ -75,6 +81,7 @@ const MaxReplace = 1 << 20
 // What callers tell apart; all are wrapped with the key and the reason.
 var (
 	ErrExists    = errors.New("object exists")
+	ErrChanged   = errors.New("object is not the one that was to be replaced")
 	ErrNotFound  = errors.New("object not found")
 	ErrCorrupt   = errors.New("stored bytes are not the ones that were named")
 	ErrTooLarge  = errors.New("too large")

@@ -33,6 +33,7 @@ var checks = []check{
 	{"an object is created once", createdOnce},
 	{"of 16 creators at once exactly one succeeds", race},
 	{"what is replaced is seen at once", replaced},
+	{"a swap happens only if nothing came between", swapped},
 	{"content-addressed objects are not replaced", contentNotReplaced},
 	{"what is missing is not found", missing},
 	{"deleting is idempotent", deleted},

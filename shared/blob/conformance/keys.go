@@ -86,6 +86,74 @@ func replaced(ctx context.Context, b *bench) error {
 	return nil
 }
 
+func swapped(ctx context.Context, b *bench) error {
+	key := b.at + "swapped/object"
+	first, second := noise(1000), noise(10)
+	steps := []struct {
+		old, body []byte
+		want      error
+	}{
+		{first, second, blob.ErrChanged}, // there is nothing
+		{nil, first, nil},
+		{nil, second, blob.ErrChanged},
+		{second, second, blob.ErrChanged},
+		{first, second, nil},
+		{second, []byte{}, nil},
+		{nil, first, blob.ErrChanged}, // an empty object is one
+		{[]byte{}, first, nil},
+	}
+	for i, s := range steps {
+		if err := b.store.Swap(ctx, key, s.old, s.body); !errors.Is(err, s.want) {
+			return fmt.Errorf("step %d: %w", i, wanted(err, s.want))
+		}
+	}
+	if err := b.holds(ctx, key, first); err != nil {
+		return err
+	}
+	// Each of many adds one, as long as nobody else did.
+	count := b.at + "swapped/count"
+	const workers, each = 8, 5
+	var done sync.WaitGroup
+	errs := make([]error, workers)
+	for w := range workers {
+		done.Go(func() {
+			for added := 0; added < each && errs[w] == nil; {
+				n, err := b.size(ctx, count)
+				if err == nil {
+					var old []byte
+					if n > 0 {
+						old = bytes.Repeat([]byte("x"), n)
+					}
+					err = b.store.Swap(ctx, count, old, bytes.Repeat([]byte("x"), n+1))
+				}
+				switch {
+				case err == nil:
+					added++
+				case !errors.Is(err, blob.ErrChanged):
+					errs[w] = err
+				}
+			}
+		})
+	}
+	done.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if n, err := b.size(ctx, count); err != nil || n != workers*each {
+		return fmt.Errorf("%d of %d swaps are there (%v): some were lost", n, workers*each, err)
+	}
+	return nil
+}
+
+// size of an object, 0 if there is none.
+func (b *bench) size(ctx context.Context, key string) (int, error) {
+	info, err := b.store.Stat(ctx, key)
+	if errors.Is(err, blob.ErrNotFound) {
+		return 0, nil
+	}
+	return int(info.Size), err
+}
+
 func contentNotReplaced(ctx context.Context, b *bench) error {
 	d := digest.Of(noise(32))
 	for _, key := range []string{blob.BlobKey(d), blob.DocumentKey(d)} {
