@@ -9,28 +9,35 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"assize.dev/services/audit/internal/tree"
 	"assize.dev/shared/bus"
 	"assize.dev/shared/digest"
 )
 
 // Entry is one line of the log: an event as the stream holds it, tied to the
-// entry before it. The line is the entry's JSON in the order of the fields,
-// without the final newline; its SHA-256 is what the next entry names.
+// entry before it. The line is the entry's JSON in canonical form (RFC 8785),
+// without a final newline; its SHA-256 is what the next entry names, and the
+// same bytes are the leaf of the Merkle tree.
 //
-// Subject, ID and Source are foreign: what is no UTF-8 stands quoted as Go
-// writes it, and what is longer than 4096 bytes is cut there.
+// Actor, ID, Source and Subject are foreign: what is no UTF-8 stands quoted as
+// Go writes it, and what is longer than 1024 bytes is cut there.
 type Entry struct {
-	Index    uint64          `json:"index"` // 0 for the first
-	Previous digest.Digest   `json:"prev"`  // SHA-256 of the previous line; of nothing for the first
-	Stream   string          `json:"stream"`
-	Sequence uint64          `json:"seq"`
-	Time     time.Time       `json:"time"`    // when the stream stored it, never a local clock
-	Subject  string          `json:"subject"` // empty for a hole
-	Type     string          `json:"type"`    // CloudEvents type, TypeMalformed or TypeGap
-	ID       string          `json:"id,omitempty"`
-	Source   string          `json:"source,omitempty"`
-	Digest   digest.Digest   `json:"digest"`         // SHA-256 of the event's data
-	Data     json.RawMessage `json:"data,omitempty"` // the data itself if small; else, unless empty, it is a document of the store
+	Actor    string        // who caused it: the uploader if there is one, else Source
+	Artifact digest.Digest // that it is about, if it is about one
+	Data     string        // the event's data if it is small; else, unless empty, it is a document of the store
+	Digest   digest.Digest // SHA-256 of the event's data
+	Envelope digest.Digest // SHA-256 of the signed verdict; of verdicts
+	Event    EventKind     // what happened
+	ID       string
+	Index    uint64        // 0 for the first
+	Previous digest.Digest // SHA-256 of the previous line; of nothing for the first
+	Sequence uint64
+	Severity Severity
+	Source   string
+	Stream   string
+	Subject  string    // empty for a hole
+	Time     time.Time // when the stream stored it, never a local clock
+	Type     string    // CloudEvents type, TypeMalformed or TypeGap
 }
 
 const (
@@ -42,17 +49,20 @@ const (
 	// TypeMalformed marks an event that does not keep the contract.
 	TypeMalformed = "malformed"
 
-	// MaxInline is the size of event data kept inside an entry, in bytes.
+	// MaxInline is the size of event data kept inside an entry, in bytes and
+	// as JSON writes it.
 	MaxInline = 32 << 10
 
-	// maxAttribute bounds a foreign string, in bytes; a NATS subject is
-	// shorter. JSON makes at most six bytes out of one.
-	maxAttribute = 4096
+	// maxAttribute bounds a foreign string, in bytes. JSON makes at most six
+	// bytes out of one.
+	maxAttribute = 1024
 
-	// maxLine bounds a line with its newline: what is longer could not be
-	// read back, so it is never written.
-	maxLine = MaxInline + 4*6*maxAttribute + 1024
+	// maxLine bounds a line: what is longer fits in no bundle, so it is
+	// never written.
+	maxLine = MaxInline + 4*6*maxAttribute + 2048
 )
+
+var _ = [tree.MaxEntry - maxLine]byte{} // a line is an entry of the tree
 
 // origin is what the first entry names as its predecessor.
 var origin = digest.Of(nil)
@@ -61,7 +71,7 @@ var origin = digest.Of(nil)
 func entryOf(m *bus.Message) *Entry {
 	e := &Entry{
 		Stream: m.Stream, Sequence: m.Sequence, Time: m.Time.UTC(), Subject: attribute(m.Subject),
-		Type: TypeMalformed, Digest: digest.Of(m.Data),
+		Type: TypeMalformed, Digest: digest.Of(m.Data), Event: EventMalformed, Severity: Warning,
 	}
 	if m.Event != nil {
 		e.ID, e.Source = attribute(m.Event.ID), attribute(m.Event.Source)
@@ -69,9 +79,13 @@ func entryOf(m *bus.Message) *Entry {
 		if t := string(m.Event.Type); t != TypeGap && t == attribute(t) {
 			e.Type = t
 		}
+		e.classify(m.Event)
+	}
+	if e.Actor == "" {
+		e.Actor = e.Source
 	}
 	if inlineable(m.Data) {
-		e.Data = m.Data
+		e.Data = string(m.Data)
 	}
 	return e
 }
@@ -92,54 +106,133 @@ func attribute(s string) string {
 	return cut
 }
 
-// inlineable reports whether data survives being part of a line unchanged.
-// Nesting counts one level deeper there, where the decoder has its limit.
+// inlineable reports whether data survives being a string of a line.
 func inlineable(data []byte) bool {
-	if len(data) == 0 || len(data) > MaxInline {
-		return false
-	}
-	inside := append(append([]byte{'['}, data...), ']')
-	var b bytes.Buffer
-	return json.Valid(data) && json.Compact(&b, inside) == nil && bytes.Equal(b.Bytes(), inside)
+	return len(data) <= MaxInline && utf8.Valid(data) && len(appendString(nil, string(data))) <= MaxInline
 }
 
 // gapBefore is the entry for the sequences from first to the one before m.
 func gapBefore(m *bus.Message, first uint64) *Entry {
 	data := gapData(first, m.Sequence-1)
-	return &Entry{Stream: m.Stream, Sequence: m.Sequence - 1, Time: m.Time.UTC(),
-		Type: TypeGap, Digest: digest.Of(data), Data: data}
+	return &Entry{Stream: m.Stream, Sequence: m.Sequence - 1, Time: m.Time.UTC(), Actor: "assize/audit",
+		Type: TypeGap, Event: EventGap, Severity: Critical, Digest: digest.Of([]byte(data)), Data: data}
 }
 
-func gapData(first, last uint64) []byte {
-	return fmt.Appendf(nil, `{"from":%d,"to":%d}`, first, last)
-}
+func gapData(first, last uint64) string { return fmt.Sprintf(`{"from":%d,"to":%d}`, first, last) }
 
-// line encodes e without escaping more than JSON asks for, so that inline
-// data keeps the very bytes its digest is of.
+// line is e in canonical form: the names in order, no space, numbers below
+// 2^53, strings with no escape that is not needed. Names whose values are
+// empty are left out.
 func (e *Entry) line() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		return nil, fmt.Errorf("encode entry %d: %w", e.Index, err)
+	if e.Index >= maxNumber || e.Sequence >= maxNumber {
+		return nil, fmt.Errorf("encode entry %d: sequence %d: numbers end at %d", e.Index, e.Sequence, uint64(maxNumber))
 	}
-	if b.Len() > maxLine {
-		return nil, fmt.Errorf("encode entry %d: line of %d bytes, at most %d", e.Index, b.Len(), maxLine)
+	b := make([]byte, 0, 512+len(e.Data)+len(e.Data)/8)
+	b = append(b, '{')
+	text := func(name, value string) {
+		if value == "" {
+			return
+		}
+		b = append(b, '"')
+		b = append(b, name...)
+		b = append(b, '"', ':')
+		b = append(appendString(b, value), ',')
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	number := func(name string, value uint64) {
+		b = append(b, '"')
+		b = append(b, name...)
+		b = append(b, '"', ':')
+		b = append(strconv.AppendUint(b, value, 10), ',')
+	}
+	text("actor", e.Actor)
+	text("artifact", string(e.Artifact))
+	text("data", e.Data)
+	text("digest", string(e.Digest))
+	text("envelope", string(e.Envelope))
+	text("event", string(e.Event))
+	text("id", e.ID)
+	number("index", e.Index)
+	text("prev", string(e.Previous))
+	number("seq", e.Sequence)
+	text("severity", string(e.Severity))
+	text("source", e.Source)
+	text("stream", e.Stream)
+	text("subject", e.Subject)
+	text("time", e.Time.UTC().Format(time.RFC3339Nano))
+	text("type", e.Type)
+	b[len(b)-1] = '}'
+	if len(b) > maxLine {
+		return nil, fmt.Errorf("encode entry %d: line of %d bytes, at most %d", e.Index, len(b), maxLine)
+	}
+	return b, nil
 }
 
-// parseLine accepts exactly what line writes.
-func parseLine(line []byte) (*Entry, error) {
-	if len(line) >= maxLine {
+const maxNumber = 1 << 53 // the integers that RFC 8785 leaves exact
+
+// appendString is a JSON string as RFC 8785, section 3.2.2.2, writes it.
+func appendString(b []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	from := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[from:i]...)
+		from = i + 1
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\b':
+			b = append(b, '\\', 'b')
+		case '\t':
+			b = append(b, '\\', 't')
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\f':
+			b = append(b, '\\', 'f')
+		case '\r':
+			b = append(b, '\\', 'r')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	return append(append(b, s[from:]...), '"')
+}
+
+// wire is an entry as JSON has it.
+type wire struct {
+	Actor    string        `json:"actor"`
+	Artifact digest.Digest `json:"artifact"`
+	Data     string        `json:"data"`
+	Digest   digest.Digest `json:"digest"`
+	Envelope digest.Digest `json:"envelope"`
+	Event    EventKind     `json:"event"`
+	ID       string        `json:"id"`
+	Index    uint64        `json:"index"`
+	Previous digest.Digest `json:"prev"`
+	Sequence uint64        `json:"seq"`
+	Severity Severity      `json:"severity"`
+	Source   string        `json:"source"`
+	Stream   string        `json:"stream"`
+	Subject  string        `json:"subject"`
+	Time     time.Time     `json:"time"`
+	Type     string        `json:"type"`
+}
+
+// ParseLine reads a line. It accepts exactly what is written to the log.
+func ParseLine(line []byte) (*Entry, error) {
+	if len(line) > maxLine {
 		return nil, fmt.Errorf("not an entry: longer than %d bytes", maxLine)
 	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
-	var e Entry
-	if err := dec.Decode(&e); err != nil {
+	var w wire
+	if err := dec.Decode(&w); err != nil {
 		return nil, fmt.Errorf("not an entry: %w", err)
 	}
+	e := Entry(w)
 	e.Time = e.Time.UTC()
 	again, err := e.line()
 	if err != nil {
@@ -150,10 +243,8 @@ func parseLine(line []byte) (*Entry, error) {
 		return nil, errors.New("not an entry: not in the canonical form")
 	case e.Digest == "":
 		return nil, errors.New("not an entry: no digest")
-	case len(e.Data) > MaxInline:
-		return nil, fmt.Errorf("not an entry: %d bytes of data inline, at most %d", len(e.Data), MaxInline)
-	case e.Data != nil && digest.Of(e.Data) != e.Digest:
-		return nil, fmt.Errorf("data has %s, but the entry says %s", digest.Of(e.Data), e.Digest)
+	case e.Data != "" && digest.Of([]byte(e.Data)) != e.Digest:
+		return nil, fmt.Errorf("data has %s, but the entry says %s", digest.Of([]byte(e.Data)), e.Digest)
 	}
 	return &e, nil
 }

@@ -46,7 +46,7 @@ func (h *Head) extend(e *Entry, line []byte) error {
 		return fmt.Errorf("entry %d: %.80q is no stream that is recorded", e.Index, e.Stream)
 	case e.Sequence <= last || (e.Type != TypeGap && e.Sequence != last+1):
 		return fmt.Errorf("entry %d: sequence %d of %s after %d", e.Index, e.Sequence, e.Stream, last)
-	case e.Type == TypeGap && !bytes.Equal(e.Data, gapData(last+1, e.Sequence)):
+	case e.Type == TypeGap && e.Data != gapData(last+1, e.Sequence):
 		return fmt.Errorf("entry %d: the hole in %s is not the one from %d to %d", e.Index, e.Stream, last+1, e.Sequence)
 	}
 	h.Size++

@@ -70,7 +70,7 @@ func (l *Log) read(ctx context.Context, key string) error {
 		if err != nil {
 			return err
 		}
-		e, err := parseLine(line)
+		e, err := ParseLine(line)
 		if err == nil {
 			err = next.extend(e, line)
 		}
@@ -103,7 +103,7 @@ func (l *Log) Append(ctx context.Context, messages []*bus.Message) error {
 			}
 		}
 		e := entryOf(m)
-		if e.Data == nil && len(m.Data) > 0 {
+		if e.Data == "" && len(m.Data) > 0 {
 			if _, err := blob.PutDocument(ctx, l.store, m.Data); err != nil {
 				return fmt.Errorf("store the data of %s %d: %w", m.Stream, m.Sequence, err)
 			}
@@ -140,7 +140,7 @@ func (h *Head) add(segment *bytes.Buffer, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	again, err := parseLine(line)
+	again, err := ParseLine(line)
 	if err == nil {
 		err = h.extend(again, line)
 	}

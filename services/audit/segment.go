@@ -96,7 +96,7 @@ func lines(ctx context.Context, store blob.Store, key string) iter.Seq2[[]byte, 
 			return
 		}
 		defer o.Close()
-		r := bufio.NewReaderSize(o, int(min(o.Size()+1, maxLine)))
+		r := bufio.NewReaderSize(o, int(min(o.Size()+1, maxLine+1)))
 		for n := 0; ; n++ {
 			line, err := r.ReadSlice('\n')
 			if err == io.EOF && len(line) == 0 && n > 0 {
@@ -130,7 +130,7 @@ func Entries(ctx context.Context, store blob.Store) iter.Seq2[*Entry, error] {
 				if err != nil {
 					return next, err
 				}
-				e, err := parseLine(line)
+				e, err := ParseLine(line)
 				if err == nil && e.Index != next {
 					err = fmt.Errorf("says it is entry %d", e.Index)
 				}

@@ -25,7 +25,7 @@ func written(t testing.TB) (store *blob.Dir, dir string) {
 	for _, batch := range [][]*bus.Message{
 		{said(bus.Uploads, 1, `{"n":0}`), said(bus.Events, 1, `{"n":1}`), said(bus.Events, 2, `{"n":2}`)},
 		{said(bus.Events, 3, `{"n":3}`), said(bus.Uploads, 2, `{"n":4}`), said(bus.Dead, 1, `{"n":5}`)},
-		{said(bus.Events, 9, "not JSON"), said(bus.Events, 10, `{"n":8}`)},
+		{said(bus.Events, 9, "no UTF-8\xff"), said(bus.Events, 10, `{"n":8}`)},
 		{said(bus.Events, 11, `{"n":9}`), said(bus.Dead, 2, `{"n":10}`), said(bus.Uploads, 3, `{"n":11}`)},
 	} {
 		appendAll(t, l, batch...)
@@ -83,7 +83,7 @@ func TestEveryBitCounts(t *testing.T) {
 	store, _ := newStore(t)
 	l := openLog(t, store)
 	appendAll(t, l, said(bus.Events, 1, `1`))
-	appendAll(t, l, said(bus.Uploads, 3, "not JSON"), said(bus.Events, 2, `{}`))
+	appendAll(t, l, said(bus.Uploads, 3, "no UTF-8\xff"), said(bus.Events, 2, `{}`))
 	if err := l.SaveHead(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -210,10 +210,10 @@ func TestTamperingIsDetected(t *testing.T) {
 			}
 		}, 12, "has no place", false},
 		{"document changed", func(t *testing.T, dir string, _ func(uint64) string) {
-			overwrite(t, path(dir, blob.DocumentKey(digest.Of([]byte("not JSON")))), []byte("not JSO\x00"))
+			overwrite(t, path(dir, blob.DocumentKey(digest.Of([]byte("no UTF-8\xff")))), []byte("no UTF-8\xfe"))
 		}, 7, "not the ones that were named", true},
 		{"document removed", func(t *testing.T, dir string, _ func(uint64) string) {
-			remove(t, path(dir, blob.DocumentKey(digest.Of([]byte("not JSON")))))
+			remove(t, path(dir, blob.DocumentKey(digest.Of([]byte("no UTF-8\xff")))))
 		}, 7, "object not found", true},
 		{"head removed and tail changed", func(t *testing.T, dir string, s func(uint64) string) {
 			remove(t, path(dir, headKey))

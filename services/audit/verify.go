@@ -115,7 +115,7 @@ func (v *verifier) segment(ctx context.Context, key string) error {
 
 func (v *verifier) line(ctx context.Context, key string, line []byte) error {
 	at := v.head.Size
-	e, err := parseLine(line)
+	e, err := ParseLine(line)
 	if err != nil {
 		v.head.Size++
 		v.damaged()
@@ -135,7 +135,7 @@ func (v *verifier) line(ctx context.Context, key string, line []byte) error {
 		v.head.Positions[e.Stream] = e.Sequence - 1
 		if e.Type == TypeGap { // its from is taken as it stands
 			var from, to uint64
-			if _, err := fmt.Sscanf(string(e.Data), `{"from":%d,"to":%d}`, &from, &to); err == nil && from > 0 && from <= e.Sequence {
+			if _, err := fmt.Sscanf(e.Data, `{"from":%d,"to":%d}`, &from, &to); err == nil && from > 0 && from <= e.Sequence {
 				v.head.Positions[e.Stream] = from - 1
 			}
 		}
@@ -167,7 +167,7 @@ func (v *verifier) damaged() {
 
 // document checks that the data which is not in the line can be read.
 func (v *verifier) document(ctx context.Context, key string, e *Entry) error {
-	if e.Data != nil || e.Digest == origin {
+	if e.Data != "" || e.Digest == origin {
 		return nil
 	}
 	o, err := v.store.Open(ctx, blob.DocumentKey(e.Digest))
