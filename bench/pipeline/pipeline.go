@@ -93,7 +93,10 @@ func (p *pipeline) start(ctx context.Context, keyFile string, workers int) error
 	if err != nil {
 		return err
 	}
-	recorder := audit.New(auditConfig, b, p.store, log)
+	recorder, err := audit.New(auditConfig, b, p.store, log)
+	if err != nil {
+		return err
+	}
 	analysts := evidence.Runner{Service: "bench", Bus: b, Store: p.store, Workers: workers, Log: log}
 
 	p.running.Go(func() error {

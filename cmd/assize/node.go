@@ -130,7 +130,9 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 	if err != nil {
 		return err
 	}
-	n.audit = audit.New(auditConfig, n.bus, n.store, log)
+	if n.audit, err = audit.New(auditConfig, n.bus, n.store, log); err != nil {
+		return err
+	}
 	n.parts = []run.Part{
 		{Name: "ingest", Run: n.ingest.Run, Ready: n.bus.Ready, Pattern: ingest.Pattern, Handler: n.ingest.Handler()},
 		{Name: "sign", Run: signer.Run},

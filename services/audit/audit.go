@@ -1,13 +1,18 @@
 // Package audit keeps the record: every event of every stream becomes an
-// entry of one hash-chained log in the object store, and only what is in the
-// log may be trimmed from the streams.
+// entry of one hash-chained log in the object store, over which a signed
+// Merkle tree is published, and only what is in the log may be trimmed from
+// the streams.
 package audit
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,13 +20,20 @@ import (
 
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
+	"assize.dev/shared/config"
 )
 
 // Config of the service.
 type Config struct {
-	Batch    int           `env:"ASSIZE_AUDIT_BATCH, default=512" help:"entries appended at a time, at most"`
+	Batch    int           `env:"ASSIZE_AUDIT_BATCH, default=512" help:"entries appended at a time, 4096 at most"`
 	Interval time.Duration `env:"ASSIZE_AUDIT_INTERVAL, default=100ms" help:"how long an event may wait for others to be appended with it"`
-	Trim     time.Duration `env:"ASSIZE_TRIM_INTERVAL, default=1m" help:"how often the streams are trimmed behind their slowest reader"`
+	// Keys sign the checkpoints.
+	Keys      config.Secret `env:"ASSIZE_AUDIT_KEY" help:"key of the log, as \"assize keygen --type log\" writes it; several, one a line, while readers learn a new one; without it nothing is published"`
+	Publish   time.Duration `env:"ASSIZE_AUDIT_PUBLISH, default=1s" help:"how often the tree is published, if there is something new"`
+	Witnesses string        `env:"ASSIZE_AUDIT_WITNESSES" help:"policy file (c2sp.org/tlog-policy) with the log's own key, the witnesses to ask for cosignatures, and their quorum"`
+	Patience  time.Duration `env:"ASSIZE_AUDIT_WITNESS_TIMEOUT, default=5s" help:"how long all witnesses together may take"`
+	Refresh   time.Duration `env:"ASSIZE_AUDIT_REFRESH, default=1h" help:"how often cosignatures are renewed while nothing happens"`
+	Trim      time.Duration `env:"ASSIZE_TRIM_INTERVAL, default=1m" help:"how often the streams are trimmed behind their slowest reader"`
 }
 
 const (
@@ -37,6 +49,9 @@ type Service struct {
 	store  blob.Store
 	log    *slog.Logger
 
+	publisher *publisher         // nil without a key
+	crash     func(point string) // for tests; nil
+
 	mu   sync.Mutex
 	head Head // committed
 }
@@ -45,10 +60,19 @@ type Service struct {
 // of what EVENTS does.
 var recorded = []string{bus.Uploads, bus.Events, bus.Dead}
 
-// New makes the service.
-func New(c Config, b *bus.Bus, store blob.Store, log *slog.Logger) *Service {
-	c.Batch, c.Interval = max(1, c.Batch), max(time.Millisecond, c.Interval)
-	return &Service{config: c, bus: b, store: store, log: log, head: emptyHead()}
+// New makes the service. A key or policy that cannot be read is an error.
+func New(c Config, b *bus.Bus, store blob.Store, log *slog.Logger) (*Service, error) {
+	c.Batch, c.Interval = min(max(1, c.Batch), maxSegment/2), max(time.Millisecond, c.Interval)
+	s := &Service{config: c, bus: b, store: store, log: log, head: emptyHead()}
+	if c.Keys == "" {
+		if c.Witnesses != "" {
+			return nil, errors.New("ASSIZE_AUDIT_WITNESSES: without ASSIZE_AUDIT_KEY there is nothing to cosign")
+		}
+		return s, nil
+	}
+	var err error
+	s.publisher, err = newPublisher(c, store, log)
+	return s, err
 }
 
 // Run records until ctx ends. Any number of replicas may run; they help each
@@ -64,7 +88,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer func() { _ = stop() }()
 	for {
 		err := s.record(ctx)
-		if errors.Is(err, ErrRolledBack) || errors.Is(err, ErrDamaged) {
+		if errors.Is(err, ErrRolledBack) || errors.Is(err, ErrDamaged) || errors.Is(err, errStore) {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -84,8 +108,12 @@ func (s *Service) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.crash = s.crash
 	s.commit(l)
 	if err := s.compare(ctx, l.Head(), recorded...); err != nil {
+		return err
+	}
+	if err := s.probe(ctx); err != nil {
 		return err
 	}
 	group, recording := errgroup.WithContext(ctx)
@@ -105,6 +133,7 @@ func (s *Service) record(ctx context.Context) error {
 	}
 	group.Go(func() error { return s.append(recording, l, messages) })
 	group.Go(func() error { return s.watch(recording) })
+	group.Go(func() error { return s.publish(recording) })
 	if s.config.Trim > 0 {
 		group.Go(func() error {
 			return (&bus.Trimmer{Bus: s.bus, Every: s.config.Trim, Position: s.position}).Run(recording)
@@ -118,6 +147,49 @@ func (s *Service) record(ctx context.Context) error {
 	}
 	return err
 }
+
+// publish publishes what is recorded, now and then: replicas at different
+// moments, so that one finds that another has.
+func (s *Service) publish(ctx context.Context) error {
+	if s.publisher == nil {
+		s.log.WarnContext(ctx, "ASSIZE_AUDIT_KEY is not set: the log is chained, but no checkpoint says how long it is")
+		return nil
+	}
+	pause := max(time.Millisecond, s.config.Publish)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		err := s.publisher.publish(ctx)
+		if errors.Is(err, ErrDamaged) || errors.Is(err, ErrRolledBack) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "the tree was not published; the next time it will be", "error", err)
+		}
+	}
+}
+
+// probe checks what all rests on: that the store creates an object once.
+func (s *Service) probe(ctx context.Context) error {
+	key := publicPrefix + "probe/" + crand.Text()
+	defer func() { _ = s.store.Delete(context.WithoutCancel(ctx), key) }()
+	for i := range 2 {
+		err := s.store.Create(ctx, key, strings.NewReader("x"), 1)
+		if i == 0 && err != nil {
+			return err
+		}
+		if i == 1 && !errors.Is(err, blob.ErrExists) {
+			return fmt.Errorf("%w: it let %s be created twice (%v): run assize doctor s3", errStore, key, err)
+		}
+	}
+	return nil
+}
+
+// errStore says that the store cannot keep a log.
+var errStore = errors.New("the store does not keep its promises")
 
 // append is the only user of l.
 func (s *Service) append(ctx context.Context, l *Log, messages <-chan *bus.Message) error {

@@ -117,7 +117,10 @@ func checkLog(t testing.TB, store blob.Store, want []*bus.Message) {
 	if h := l.Head(); n != index || h.Size != index || string(h.Chain) != previous || !maps.Equal(h.Positions, last) {
 		t.Errorf("%d entries; OpenLog says %+v, want %d, %s, %v", n, h, index, previous, last)
 	}
-	s := New(Config{}, nil, store, nil)
+	s, err := New(Config{}, nil, store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.commit(l)
 	for _, stream := range recorded {
 		if got := s.position(stream); got != last[stream]+1 {

@@ -2,12 +2,14 @@ package audit
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -36,19 +38,35 @@ func replica() error {
 	if err != nil {
 		return err
 	}
-	s := New(Config{Batch: 8, Interval: time.Millisecond}, b, store, quiet)
+	s, err := New(Config{Batch: 8, Interval: time.Millisecond, Keys: testKey, Publish: 3 * time.Millisecond}, b, store, quiet)
+	if err != nil {
+		return err
+	}
+	s.crash = crashAt(os.Getenv("ASSIZE_TEST_CRASH"))
+	s.publisher.crash = s.crash
 	fmt.Println("recording")
 	return s.Run(ctx)
 }
 
-// Three replicas record what is published meanwhile, and one or the other is
-// killed all the time; NATS is killed, too.
+// crashPoints are where replicas kill themselves; "" is killed from outside, at
+// any moment.
+var crashPoints = []string{
+	"", "segment to be stored", "segment stored", "tile", "tiles stored", "history stored", "checkpoint moved", "proof",
+}
+
+// Three replicas record and publish what comes meanwhile, and one or the other
+// is killed all the time, at every point that matters; NATS is killed, too, and
+// so is the object store. ASSIZE_KILLS says how often, for longer runs.
 func TestKillsLoseNothing(t *testing.T) {
 	t.Parallel()
+	kills, err := strconv.Atoi(cmp.Or(os.Getenv("ASSIZE_KILLS"), "24"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Run("directory", func(t *testing.T) {
 		t.Parallel()
 		store, dir := newStore(t)
-		killReplicas(t, store, 12, "ASSIZE_TEST_DIR="+dir)
+		killReplicas(t, store, kills, func() {}, "ASSIZE_TEST_DIR="+dir)
 	})
 	t.Run("S3", func(t *testing.T) {
 		t.Parallel()
@@ -57,11 +75,18 @@ func TestKillsLoseNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		killReplicas(t, store, 6, "ASSIZE_TEST_S3="+server.URL, "ASSIZE_TEST_ACCESS="+server.AccessKey, "ASSIZE_TEST_SECRET="+server.SecretKey)
+		killReplicas(t, store, kills/2, func() { server.Kill(); server.Restart() },
+			"ASSIZE_TEST_S3="+server.URL, "ASSIZE_TEST_ACCESS="+server.AccessKey, "ASSIZE_TEST_SECRET="+server.SecretKey)
 	})
 }
 
-func killReplicas(t *testing.T, store blob.Store, kills int, env ...string) {
+type killed struct {
+	child *exec.Cmd
+	out   *bufio.Reader
+	point string
+}
+
+func killReplicas(t *testing.T, store blob.Store, kills int, killStore func(), env ...string) {
 	nats := bustest.NewProcess(t)
 	b := nats.Connect()
 	bustest.Provision(t, b)
@@ -69,7 +94,7 @@ func killReplicas(t *testing.T, store blob.Store, kills int, env ...string) {
 
 	stop := make(chan struct{})
 	var publishers sync.WaitGroup
-	for p := range 4 {
+	for p := range 3 {
 		publishers.Go(func() {
 			for i := p * 1e6; ; i++ {
 				select {
@@ -77,37 +102,52 @@ func killReplicas(t *testing.T, store blob.Store, kills int, env ...string) {
 					return
 				default:
 					publishSome(t, b, i, i+1)
+					publishVerdict(t, b)
 				}
 			}
 		})
 	}
-	type process struct {
-		child *exec.Cmd
-		out   *bufio.Reader
+	at := map[string]int{}
+	start := func() killed {
+		point := crashPoints[rand.N(len(crashPoints))]
+		child, out := bustest.Child(t, "replica", append(env, fmt.Sprintf("ASSIZE_TEST_CRASH=%s:%d", point, 1+rand.N(4)))...)
+		return killed{child, out, point}
 	}
-	start := func() process {
-		child, out := bustest.Child(t, "replica", env...)
-		return process{child, out}
-	}
-	replicas := []process{start(), start(), start()}
+	replicas := []killed{start(), start(), start()}
 	for n := range kills {
-		victim := &replicas[rand.N(len(replicas))]
+		victim := &replicas[n%len(replicas)]
 		if line, err := victim.out.ReadString('\n'); err != nil {
 			t.Errorf("the replica did not start: %q, %v", line, err)
 			break
 		}
-		time.Sleep(rand.N(80 * time.Millisecond))
-		if err := victim.child.Process.Kill(); err != nil {
-			t.Error(err)
+		dead := make(chan struct{})
+		go func() { defer close(dead); _ = victim.child.Wait() }() // says that it was killed
+		wait := time.Second                                        // the others may do all there is to do
+		if victim.point == "" {
+			wait = rand.N(80 * time.Millisecond)
 		}
-		_ = victim.child.Wait() // says that it was killed
+		select {
+		case <-dead:
+			at[victim.point]++
+		case <-time.After(wait):
+			at[""]++
+			if err := victim.child.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				t.Error(err)
+			}
+			<-dead
+		}
 		*victim = start()
-		if n == kills/2 {
+		switch {
+		case n == kills/2:
 			nats.Restart()
+		case n == kills/3:
+			killStore()
 		}
-		if r, err := Verify(t.Context(), store); err != nil || !r.OK() {
-			t.Errorf("after kill %d: %+v, %v", n+1, r, err)
-			break
+		if n%20 == 7 {
+			if r, err := Verify(t.Context(), store); err != nil || !r.OK() {
+				t.Errorf("after kill %d: %+v, %v", n+1, r, err)
+				break
+			}
 		}
 	}
 	close(stop)
@@ -122,5 +162,14 @@ func killReplicas(t *testing.T, store blob.Store, kills int, env ...string) {
 	caughtUp(t, b, s)
 	s.stop(t)
 	checkLog(t, store, onStreams(t, b))
-	t.Logf("%d entries in %d segments after %d kills", s.Head().Size, len(segmentKeys(t, store)), kills)
+	p := newTestPublisher(t, store)
+	if err := p.publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.last.mine = true // and so not patient
+	if err := p.publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkPublished(t, store, logLines(t, store), true)
+	t.Logf("%d entries in %d segments after %d kills, by point: %v", s.Head().Size, len(segmentKeys(t, store)), kills, at)
 }

@@ -18,6 +18,13 @@ var errMoved = errors.New("another replica appended to the log")
 type Log struct {
 	store blob.Store
 	head  Head
+	crash func(point string) // for tests; nil
+}
+
+func (l *Log) at(point string) {
+	if l.crash != nil {
+		l.crash(point)
+	}
 }
 
 // OpenLog finds the end of the log. ErrDamaged if that is not the log that
@@ -116,6 +123,7 @@ func (l *Log) Append(ctx context.Context, messages []*bus.Message) error {
 		return nil
 	}
 	key := segmentKey(next.Segment)
+	l.at("segment to be stored")
 	err := l.store.Create(ctx, key, bytes.NewReader(segment.Bytes()), int64(segment.Len()))
 	if errors.Is(err, blob.ErrExists) {
 		// Perhaps it is our own and we did not hear the answer: what is read
@@ -128,6 +136,7 @@ func (l *Log) Append(ctx context.Context, messages []*bus.Message) error {
 	if err != nil {
 		return fmt.Errorf("append to the log: %w", err)
 	}
+	l.at("segment stored")
 	l.head = next
 	return nil
 }

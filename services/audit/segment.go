@@ -24,6 +24,10 @@ const (
 	headKey       = "audit/head.json"
 )
 
+// maxSegment is how many entries a segment has at most: each message may come
+// with a hole before it.
+const maxSegment = 8192
+
 // ErrDamaged means that what the store holds is not what was written there.
 var ErrDamaged = errors.New("the audit log is damaged, run assize audit verify")
 

@@ -51,6 +51,13 @@ func publish(t testing.TB, b *bus.Bus, subject, data string, headers ...string) 
 	}
 }
 
+// publishVerdict publishes one as sign does.
+func publishVerdict(t testing.TB, b *bus.Bus) {
+	t.Helper()
+	m := judged(t, 1)
+	publish(t, b, m.Subject, string(m.Data), "ce-specversion", "1.0", "ce-id", m.Subject, "ce-source", "assize/sign", "ce-type", string(event.TypeVerdict))
+}
+
 // publishSome puts well-formed and other messages on all three streams.
 func publishSome(t testing.TB, b *bus.Bus, from, to int) {
 	t.Helper()
@@ -101,7 +108,11 @@ type serving struct {
 func serve(t testing.TB, b *bus.Bus, store blob.Store, c Config) *serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &serving{Service: New(c, b, store, quiet), cancel: cancel, done: make(chan struct{})}
+	made, err := New(c, b, store, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &serving{Service: made, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
 		s.err = s.Run(ctx)
@@ -280,7 +291,11 @@ func TestDamagedLogIsNotContinued(t *testing.T) {
 	if err := os.Remove(path(dir, segmentKey(9))); err != nil {
 		t.Fatal(err)
 	}
-	if err := New(soon, b, store, quiet).Run(t.Context()); !errors.Is(err, ErrDamaged) {
+	s, err := New(soon, b, store, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(t.Context()); !errors.Is(err, ErrDamaged) {
 		t.Errorf("Run: %v", err)
 	}
 }

@@ -20,7 +20,10 @@ func main() {
 		if err != nil {
 			return nil, err
 		}
-		s := audit.New(c.Service, b.Bus, b.Store, slog.Default())
+		s, err := audit.New(c.Service, b.Bus, b.Store, slog.Default())
+		if err != nil {
+			return nil, err
+		}
 		return []run.Part{b.Part(), {Name: "audit", Run: s.Run}}, nil
 	})
 }

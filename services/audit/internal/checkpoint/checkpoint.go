@@ -4,6 +4,7 @@
 package checkpoint
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -98,4 +99,23 @@ func (s Signers) Origin() string { return s[0].Name() }
 func (s Signers) Sign(c Checkpoint) ([]byte, error) {
 	c.Origin = s.Origin()
 	return note.Sign(&note.Note{Text: c.Text()}, s...)
+}
+
+// KeysOf are the public keys (vkeys) of signers, in the same order.
+func KeysOf(text string) (vkeys []string, err error) {
+	for _, key := range strings.Fields(text) {
+		name, rest, _ := strings.Cut(strings.TrimPrefix(key, "PRIVATE+KEY+"), "+")
+		_, encoded, _ := strings.Cut(rest, "+")
+		seed, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil || len(seed) != 1+ed25519.SeedSize {
+			return nil, fmt.Errorf("key %d of the log: %w", len(vkeys)+1, ErrMalformed)
+		}
+		public := ed25519.NewKeyFromSeed(seed[1:]).Public().(ed25519.PublicKey)
+		vkey, err := note.NewEd25519VerifierKey(name, public)
+		if err != nil {
+			return nil, fmt.Errorf("key %d of the log: %w", len(vkeys)+1, err)
+		}
+		vkeys = append(vkeys, vkey)
+	}
+	return vkeys, nil
 }

@@ -155,6 +155,11 @@ func KeyPolicy(vkeys ...string) (*Policy, error) {
 	return p, nil
 }
 
+// Knows reports whether the policy has a key of the log of this name.
+func (p *Policy) Knows(origin string) bool {
+	return slices.ContainsFunc(p.logs, func(v note.Verifier) bool { return v.Name() == origin })
+}
+
 // Witnesses are those that the policy names.
 func (p *Policy) Witnesses() []*Witness { return p.witnesses }
 

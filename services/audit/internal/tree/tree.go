@@ -144,3 +144,15 @@ func number(index uint64, width int) string {
 	}
 	return s
 }
+
+// Before are the last full tile of every level and the last full bundle, without
+// their contents.
+func (t *Tree) Before() (all []Object) {
+	if n := t.size / Width; n > 0 {
+		all = append(all, Object{Path: bundlePath(n-1, 0)})
+	}
+	for level := 0; t.size>>(height*(level+1)) > 0; level++ {
+		all = append(all, Object{Path: tilePath(level, t.size>>(height*(level+1))-1, 0)})
+	}
+	return all
+}
