@@ -243,7 +243,7 @@ func (s *stack) checkAudit(ctx context.Context) {
 	}
 	deadline := time.Now().Add(time.Minute)
 	for {
-		r, err := audit.Verify(ctx, store)
+		r, err := audit.Verify(ctx, store, audit.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -113,7 +113,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context, g *globals) error {
 	if err != nil {
 		return err
 	}
-	r, err := audit.Verify(ctx, store)
+	r, err := audit.Verify(ctx, store, audit.Options{})
 	if err != nil {
 		return err
 	}

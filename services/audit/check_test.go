@@ -172,7 +172,7 @@ func object(t testing.TB, store blob.Store, key string) []byte {
 
 func verified(t testing.TB, store blob.Store) *Report {
 	t.Helper()
-	r, err := Verify(t.Context(), store)
+	r, err := Verify(t.Context(), store, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,6 +103,7 @@ func killReplicas(t *testing.T, store blob.Store, kills int, killStore func(), e
 				default:
 					publishSome(t, b, i, i+1)
 					publishVerdict(t, b)
+					time.Sleep(time.Duration(kills) * 100 * time.Microsecond) // the streams have bounds
 				}
 			}
 		})
@@ -144,7 +145,7 @@ func killReplicas(t *testing.T, store blob.Store, kills int, killStore func(), e
 			killStore()
 		}
 		if n%20 == 7 {
-			if r, err := Verify(t.Context(), store); err != nil || !r.OK() {
+			if r, err := Verify(t.Context(), store, Options{}); err != nil || !r.OK() {
 				t.Errorf("after kill %d: %+v, %v", n+1, r, err)
 				break
 			}

@@ -361,7 +361,7 @@ func TestReadersStopWithTheirContext(t *testing.T) {
 	store, _ := written(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r, err := Verify(ctx, store); !errors.Is(err, context.Canceled) {
+	if r, err := Verify(ctx, store, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if _, err := OpenLog(ctx, store); !errors.Is(err, context.Canceled) || errors.Is(err, ErrDamaged) {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"time"
 
+	"assize.dev/services/audit/internal/checkpoint"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/digest"
 )
@@ -16,10 +17,25 @@ import (
 // Report is what Verify found.
 type Report struct {
 	Entries   uint64            `json:"entries"`
-	Segments  int               `json:"segments"`
+	Segments  int               `json:"segments,omitempty"`
 	Chain     digest.Digest     `json:"chain"`     // SHA-256 of the last line
 	Positions map[string]uint64 `json:"positions"` // last sequence of each stream
-	Problems  []Problem         `json:"problems"`
+	// Checkpoint is the published one; nil if there is none.
+	Checkpoint *CheckpointReport `json:"checkpoint,omitempty"`
+	// Consistent is the size of the log when it was verified last, of which
+	// this one is a continuation; 0 if that was not asked.
+	Consistent uint64    `json:"consistent,omitempty"`
+	Problems   []Problem `json:"problems"`
+}
+
+// CheckpointReport is what is known of a checkpoint.
+type CheckpointReport struct {
+	Origin   string                `json:"origin"`
+	Size     uint64                `json:"size"`
+	Root     []byte                `json:"root"`
+	Verified bool                  `json:"verified"` // its signatures, by a policy
+	Cosigned []checkpoint.Cosigned `json:"cosigned,omitempty"`
+	Signed   []byte                `json:"-"` // as it is published
 }
 
 // OK reports whether the log is whole.
@@ -37,20 +53,40 @@ const maxProblems = 20
 
 var errEnoughProblems = errors.New("more problems than are listed")
 
-// Verify reads the whole log and checks every line, the chain, the order of
-// every stream, that the documents are there which hold what is too large
-// for a line, and that the log has not changed or become shorter since its
-// head was saved. It may run while the log is appended to.
+// Options of Verify.
+type Options struct {
+	// Policy says by whose signatures checkpoints count; with nil, signatures
+	// are not looked at.
+	Policy *checkpoint.Policy
+	// Kept are signed checkpoints from elsewhere, which the log must
+	// continue: the one that was verified last, or one that somebody else has.
+	Kept     [][]byte
+	Progress func(entries uint64)
+}
+
+// Verify reads the whole log in a store and checks every line, the chain, the
+// order of every stream, that the documents are there which hold what is too
+// large for a line, that the log has not changed or become shorter since its
+// head was saved, and that tiles, bundles and all checkpoints there have been
+// are those of these lines. It may run while the log is appended to.
 //
-// The log proves itself only against the saved head: entries after it, and a
-// log rewritten together with its head, cannot be told from genuine ones.
-// Compare Report.Chain with one kept elsewhere.
+// Entries after the checkpoint cannot be told from what somebody with access
+// to the store would write there.
 //
 // The error is about reading the store; what is wrong with the log is in the
 // report.
-func Verify(ctx context.Context, store blob.Store) (*Report, error) {
-	v := &verifier{store: store, head: emptyHead(), report: Report{Problems: []Problem{}}}
+func Verify(ctx context.Context, store blob.Store, o Options) (*Report, error) {
+	v := &verifier{store: store, head: emptyHead(), options: o, report: Report{Problems: []Problem{}}}
+	read := func(ctx context.Context, path string, limit int64) ([]byte, error) {
+		return fetch(ctx, store, path, limit)
+	}
 	var err error
+	if v.tree, err = v.openTree(ctx, read); err != nil {
+		return nil, err
+	}
+	if err := v.history(ctx); err != nil {
+		return nil, err
+	}
 	if v.saved, err = readHead(ctx, store); errors.Is(err, ErrDamaged) {
 		v.report.Problems = append(v.report.Problems, Problem{Segment: headKey, Reason: err.Error()})
 	} else if err != nil {
@@ -63,6 +99,9 @@ func Verify(ctx context.Context, store blob.Store) (*Report, error) {
 	if err == nil && v.saved != nil && v.head.Size < v.saved.Size {
 		err = v.add(segmentKey(v.head.Size), v.head.Size, fmt.Sprintf("the log ends here, but it had %d entries when its head was saved: its tail is cut off", v.saved.Size))
 	}
+	if err == nil {
+		err = v.tree.end(ctx)
+	}
 	if err != nil && !errors.Is(err, errEnoughProblems) {
 		return nil, err
 	}
@@ -72,10 +111,12 @@ func Verify(ctx context.Context, store blob.Store) (*Report, error) {
 
 // verifier goes on over damage, so that one fault is reported once if possible.
 type verifier struct {
-	store  blob.Store
-	saved  *Head
-	head   Head
-	report Report
+	store   blob.Store
+	options Options
+	saved   *Head
+	head    Head
+	tree    *treeCheck
+	report  Report
 
 	// lost: the chain is broken here; the next entry is where it goes on.
 	lost bool
@@ -153,8 +194,16 @@ func (v *verifier) line(ctx context.Context, key string, line []byte) error {
 		}
 		return v.add(key, at, err.Error())
 	}
+	if v.options.Progress != nil && at%progressEvery == 0 {
+		v.options.Progress(at)
+	}
+	if err := v.tree.line(ctx, line); err != nil {
+		return err
+	}
 	return v.document(ctx, key, e)
 }
+
+const progressEvery = 10_000
 
 // damaged: what the last line was does not tell what comes next.
 func (v *verifier) damaged() {
@@ -167,8 +216,8 @@ func (v *verifier) damaged() {
 
 // document checks that the data which is not in the line can be read.
 func (v *verifier) document(ctx context.Context, key string, e *Entry) error {
-	if e.Data != "" || e.Digest == origin {
-		return nil
+	if v.store == nil || e.Data != "" || e.Digest == origin {
+		return nil // strangers have no documents
 	}
 	o, err := v.store.Open(ctx, blob.DocumentKey(e.Digest))
 	if err == nil {

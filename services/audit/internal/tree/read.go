@@ -75,6 +75,9 @@ func eitherOf(ctx context.Context, fetch Fetch, partial, full string, limit int6
 	return nil, partial, err
 }
 
+// ErrBundle is wrapped by errors about the content of a bundle.
+var ErrBundle = errors.New("malformed bundle")
+
 // Bundle reads the first n entries, at most Width, of a bundle.
 func Bundle(ctx context.Context, fetch Fetch, index uint64, n int) (entries [][]byte, err error) {
 	b, path, err := eitherOf(ctx, fetch, bundlePath(index, n%Width), bundlePath(index, 0), maxBundle)
@@ -83,13 +86,13 @@ func Bundle(ctx context.Context, fetch Fetch, index uint64, n int) (entries [][]
 	}
 	for len(entries) < n {
 		if len(b) < 2 || len(b)-2 < int(binary.BigEndian.Uint16(b)) {
-			return nil, fmt.Errorf("%s: it ends within entry %d", path, index*Width+uint64(len(entries)))
+			return nil, fmt.Errorf("%s: %w: it ends within entry %d", path, ErrBundle, index*Width+uint64(len(entries)))
 		}
 		end := 2 + int(binary.BigEndian.Uint16(b))
 		entries, b = append(entries, b[2:end:end]), b[end:]
 	}
 	if len(b) > 0 && n == Width {
-		return nil, fmt.Errorf("%s: %d bytes follow its last entry", path, len(b))
+		return nil, fmt.Errorf("%s: %w: %d bytes follow its last entry", path, ErrBundle, len(b))
 	}
 	return entries, nil
 }
