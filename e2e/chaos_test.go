@@ -255,7 +255,7 @@ func (s *stack) checkAudit(ctx context.Context) {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	for e, err := range audit.Entries(ctx, store) {
+	for e, err := range audit.Entries(ctx, store, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -67,6 +67,9 @@ func (c *checkCmd) check(ctx context.Context, g *globals, data dataDir) (worst i
 	defer stop()
 	services, serving := errgroup.WithContext(serving)
 	for _, p := range n.parts {
+		if p.Run == nil {
+			continue // serves HTTP only
+		}
 		services.Go(func() error {
 			if err := p.Run(serving); err != nil && serving.Err() == nil {
 				return fmt.Errorf("%s: %w", p.Name, err)
@@ -251,7 +254,8 @@ func (j *judging) verdict(v *event.Verdict) error {
 	return j.doneLocked()
 }
 
-// recordAll waits until the audit log holds all events there are.
+// recordAll waits until the audit log holds all events there are, and
+// publishes it.
 func (n *node) recordAll(ctx context.Context) error {
 	for _, stream := range []string{bus.Uploads, bus.Events, bus.Dead} {
 		_, last, err := n.bus.Sequences(ctx, stream)
@@ -266,5 +270,5 @@ func (n *node) recordAll(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return n.audit.Publish(ctx)
 }

@@ -7,8 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"assize.dev/services/audit"
 	"assize.dev/services/sign"
+	"assize.dev/shared/config"
 )
 
 // dataDir is where the state of an embedded Assize lives.
@@ -65,6 +68,43 @@ func (d dataDir) inventory() string { return d.path("inventory") }
 // now.
 func (d dataDir) publicKey() string {
 	return sign.NewKeyDir(d.keys(), sign.SignerOptions{}).PublicFile()
+}
+
+// logKey is the key that signs the audit log's checkpoints, made at first use;
+// its public half is beside it.
+func (d dataDir) logKey() (config.Secret, error) {
+	path := d.path("keys", "audit.key")
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return config.Secret(b), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	secret, vkey, err := audit.NewKey("assize.local/" + strings.ToLower(rand.Text()[:10]))
+	if err != nil {
+		return "", err
+	}
+	return config.Secret(secret), writeLogKey(path, secret, vkey)
+}
+
+func (d dataDir) logPublicKey() string { return d.path("keys", "audit.pub") }
+
+// writeLogKey writes the public half first, so that there is never a private
+// one without it.
+func writeLogKey(path, secret, vkey string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(strings.TrimSuffix(path, ".key")+".pub", []byte(vkey+"\n"), 0o644); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(secret + "\n")
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // secret returns the 32 random bytes kept under name, made at first use.

@@ -107,6 +107,11 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 		scanConfig.Inventory = n.data.inventory()
 	}
 	verdictConfig.Policy = f.Policy
+	if auditConfig.Keys == "" {
+		if auditConfig.Keys, err = n.data.logKey(); err != nil {
+			return err
+		}
+	}
 	for _, workers := range []*int{&ingestConfig.Workers, &signConfig.Workers, &sbomConfig.Workers, &scanConfig.Workers, &verdictConfig.Workers} {
 		*workers = max(1, f.Workers)
 	}
@@ -139,8 +144,8 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 		{Name: "sbom", Run: cataloguer.Run},
 		{Name: "scan", Run: scanner.Run, Ready: scanner.Ready},
 		{Name: "verdict", Run: judge.Run},
-		{Name: "audit", Run: n.audit.Run},
 	}
+	n.parts = append(n.parts, n.audit.Parts()...)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"assize.dev/services/audit"
 	"assize.dev/services/sign"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
@@ -20,6 +21,8 @@ type verifyVerdictCmd struct {
 	Key      string   `help:"Public key (PEM) to trust instead of a key set; its signature alone is looked at." placeholder:"FILE" type:"existingfile" xor:"trust"`
 	Keys     string   `help:"Key set to trust: a directory, or the file of one version; by default <data>/keys." placeholder:"DIR|FILE" type:"path" xor:"trust"`
 	Artifact string   `help:"The verdict must be about this file." placeholder:"FILE" type:"path"`
+	Proof    string   `help:"Proof (c2sp.org/tlog-proof) that the verdict, one verdict.dsse.json, is in the audit log." placeholder:"FILE" type:"path"`
+	Log      logTrust `embed:"" prefix:"log-"`
 	File     []string `arg:"" help:"Verdicts and verification summaries: DSSE envelopes or Sigstore bundles."`
 }
 
@@ -36,6 +39,7 @@ the decision too:
 
 Examples:
   assize verify-verdict --artifact pkg.tgz verdict.dsse.json
+  assize verify-verdict --proof verdict.tlog-proof --log-key audit.pub verdict.dsse.json
   assize verify-verdict --keys keys.json verdict.sigstore.json vsa.dsse.json
   assize verify-verdict --json --key assize.pub verdict.dsse.json | jq -e '.result=="valid" and .decision=="allow"'`
 }
@@ -54,7 +58,15 @@ type verdictResult struct {
 	KeyIDs     []string         `json:"keyIds,omitempty"`
 	KeyVersion int              `json:"keyVersion,omitempty"`
 	Time       *time.Time       `json:"time,omitempty"`
+	Logged     *logged          `json:"logged,omitempty"`
 	Reasons    []reason         `json:"reasons,omitempty"`
+}
+
+// logged is where a verdict is in the audit log.
+type logged struct {
+	Log   string `json:"log"`
+	Index uint64 `json:"index"`
+	Size  uint64 `json:"size"` // of the log when that was signed
 }
 
 type verdictArtifact struct {
@@ -94,6 +106,13 @@ func (c *verifyVerdictCmd) Run(_ context.Context, g *globals) error {
 			continue
 		}
 		r := judgeVerdict(verify, envelope, about)
+		if c.Proof != "" && r.Result == resultValid {
+			if r.Logged, err = c.logged(g, envelope); errors.Is(err, errNoLogKey) {
+				r = verdictResult{Result: resultUnknown, Problem: err.Error()}
+			} else if err != nil {
+				r = verdictResult{Result: resultInvalid, Problem: err.Error()}
+			}
+		}
 		r.Verdict = file
 		if err := r.print(p); err != nil {
 			return err
@@ -104,6 +123,39 @@ func (c *verifyVerdictCmd) Run(_ context.Context, g *globals) error {
 		return status(worst)
 	}
 	return nil
+}
+
+var errNoLogKey = errors.New("no key of the audit log is known: give one with --log-key")
+
+// logged verifies that the envelope is in the log.
+func (c *verifyVerdictCmd) logged(g *globals, envelope []byte) (*logged, error) {
+	policy, err := c.Log.policy(g)
+	if err != nil {
+		return nil, err
+	}
+	if policy == nil {
+		return nil, errNoLogKey
+	}
+	b, err := readEnvelope(c.Proof)
+	if err != nil {
+		return nil, err
+	}
+	proof, err := audit.ParseProof(b)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := proof.Verify(policy, proof.Entry)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := audit.ParseLine(proof.Entry)
+	if err != nil {
+		return nil, fmt.Errorf("what the proof is about: %w", err)
+	}
+	if entry.Envelope != digest.Of(envelope) {
+		return nil, fmt.Errorf("the proof is about another verdict, %s, not this one, %s", entry.Envelope, digest.Of(envelope))
+	}
+	return &logged{signed.Origin, entry.Index, signed.Size}, nil
 }
 
 // verifier is by the one key or the key set that was named.
@@ -192,6 +244,9 @@ func (r verdictResult) print(p printer) error {
 		printable(r.Verifier), printable(r.Run), r.Time.Format(time.RFC3339), strings.Join(r.KeyIDs, ", "))
 	if r.KeyVersion > 0 {
 		fmt.Fprintf(&b, " of key set version %d", r.KeyVersion)
+	}
+	if r.Logged != nil {
+		fmt.Fprintf(&b, "\n    log     %s, entry %d of %d", printable(r.Logged.Log), r.Logged.Index, r.Logged.Size)
 	}
 	b.WriteString("\n")
 	_, err := io.WriteString(p.out, b.String())

@@ -28,7 +28,7 @@ type Config struct {
 	Batch    int           `env:"ASSIZE_AUDIT_BATCH, default=512" help:"entries appended at a time, 4096 at most"`
 	Interval time.Duration `env:"ASSIZE_AUDIT_INTERVAL, default=100ms" help:"how long an event may wait for others to be appended with it"`
 	// Keys sign the checkpoints.
-	Keys      config.Secret `env:"ASSIZE_AUDIT_KEY" help:"key of the log, as \"assize keygen --type log\" writes it; several, one a line, while readers learn a new one; without it nothing is published"`
+	Keys      config.Secret `env:"ASSIZE_AUDIT_KEY" help:"key of the log, as \"assize audit keygen\" writes it; several, one a line, while readers learn a new one; without it nothing is published"`
 	Publish   time.Duration `env:"ASSIZE_AUDIT_PUBLISH, default=1s" help:"how often the tree is published, if there is something new"`
 	Witnesses string        `env:"ASSIZE_AUDIT_WITNESSES" help:"policy file (c2sp.org/tlog-policy) with the log's own key, the witnesses to ask for cosignatures, and their quorum"`
 	Patience  time.Duration `env:"ASSIZE_AUDIT_WITNESS_TIMEOUT, default=5s" help:"how long all witnesses together may take"`
@@ -49,8 +49,9 @@ type Service struct {
 	store  blob.Store
 	log    *slog.Logger
 
-	publisher *publisher         // nil without a key
-	crash     func(point string) // for tests; nil
+	publishing sync.Mutex
+	publisher  *publisher         // nil without a key
+	crash      func(point string) // for tests; nil
 
 	mu   sync.Mutex
 	head Head // committed
@@ -162,7 +163,7 @@ func (s *Service) publish(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(pause/2 + rand.N(pause)):
 		}
-		err := s.publisher.publish(ctx)
+		err := s.Publish(ctx)
 		if errors.Is(err, ErrDamaged) || errors.Is(err, ErrRolledBack) {
 			return err
 		}
@@ -170,6 +171,17 @@ func (s *Service) publish(ctx context.Context) error {
 			s.log.WarnContext(ctx, "the tree was not published; the next time it will be", "error", err)
 		}
 	}
+}
+
+// Publish publishes what this process has recorded, with the proofs of its
+// verdicts, now.
+func (s *Service) Publish(ctx context.Context) error {
+	if s.publisher == nil {
+		return nil
+	}
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	return s.publisher.publish(ctx)
 }
 
 // probe checks what all rests on: that the store creates an object once.

@@ -104,7 +104,7 @@ func checkLog(t testing.TB, store blob.Store, want []*bus.Message) {
 		t.Errorf("Verify says %+v, want %d entries, %s, %v", r, index, previous, last)
 	}
 	n := uint64(0)
-	for e, err := range Entries(t.Context(), store) {
+	for e, err := range Entries(t.Context(), store, 0) {
 		if err != nil || e.Index != n {
 			t.Fatalf("Entries: %v, %v, want %d", e, err, n)
 		}

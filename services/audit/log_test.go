@@ -86,7 +86,7 @@ func TestAnyAttributeIsRecorded(t *testing.T) {
 	}
 	appendAll(t, l, all...)
 	checkLog(t, store, all)
-	for e, err := range Entries(t.Context(), store) {
+	for e, err := range Entries(t.Context(), store, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -229,9 +229,13 @@ func (p *publisher) load(ctx context.Context) (err error) {
 	if err := p.tie(ctx); err != nil {
 		return err
 	}
-	p.tree, p.garbage = t, t.Before()
+	p.tree, p.garbage = t, t.Before(lookBack)
 	return nil
 }
+
+// lookBack is how many full tiles before the edge are looked at for what a
+// killed process has left beside them: each kill leaves one at most.
+const lookBack = 32
 
 // tie checks that the segments go as far as what was signed and end with the
 // same line there, which by its hash chain stands for all before it.

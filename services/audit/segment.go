@@ -123,12 +123,13 @@ func lines(ctx context.Context, store blob.Store, key string) iter.Seq2[[]byte, 
 	}
 }
 
-// Entries yields the log from its beginning. What is no entry, or not the
-// next one, ends it with ErrDamaged; Verify says more.
-func Entries(ctx context.Context, store blob.Store) iter.Seq2[*Entry, error] {
+// Entries yields the log from an entry on that begins a segment: 0, or what
+// followed the last one of an earlier walk. What is no entry, or not the next
+// one, ends it with ErrDamaged; Verify says more.
+func Entries(ctx context.Context, store blob.Store, from uint64) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		errEnough := errors.New("enough")
-		next := uint64(0)
+		next := from
 		err := walk(ctx, store, next, func(key string) (uint64, error) {
 			for line, err := range lines(ctx, store, key) {
 				if err != nil {

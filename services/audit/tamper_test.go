@@ -301,7 +301,7 @@ func TestVerifyOfRubbish(t *testing.T) {
 	if r := verified(t, store); len(r.Problems) != maxProblems {
 		t.Errorf("%d problems, want %d", len(r.Problems), maxProblems)
 	}
-	for e, err := range Entries(t.Context(), store) {
+	for e, err := range Entries(t.Context(), store, 0) {
 		if !errors.Is(err, ErrDamaged) {
 			t.Errorf("%+v, %v", e, err)
 		}
@@ -344,7 +344,7 @@ func TestListingThatMissesASegment(t *testing.T) {
 			t.Errorf("without %d: %+v", first, l.Head())
 		}
 		n := uint64(0)
-		for _, err := range Entries(t.Context(), missing) {
+		for _, err := range Entries(t.Context(), missing, 0) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -368,7 +368,7 @@ func TestReadersStopWithTheirContext(t *testing.T) {
 		t.Error(err)
 	}
 	seen := 0
-	for range Entries(t.Context(), store) {
+	for range Entries(t.Context(), store, 0) {
 		if seen++; seen == 2 {
 			break
 		}

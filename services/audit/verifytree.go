@@ -54,22 +54,27 @@ func (v *verifier) openTree(ctx context.Context, fetch tree.Fetch) (*treeCheck, 
 		t.size, v.report.Checkpoint = c.Size, c
 		t.mark(c, checkpointKey, false)
 	}
+	return t, v.kept(t)
+}
+
+// kept takes the checkpoints to compare with.
+func (v *verifier) kept(t *treeCheck) error {
 	for _, raw := range v.options.Kept {
 		c, err := v.open(raw)
 		if err == nil && v.report.Checkpoint != nil && c.Origin != v.report.Checkpoint.Origin {
 			err = fmt.Errorf("it is of the log %q, and this is %q", c.Origin, v.report.Checkpoint.Origin)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the checkpoint to compare with: %w", err)
+			return fmt.Errorf("the checkpoint to compare with: %w", err)
 		}
 		t.mark(c, "the checkpoint to compare with", true)
-		if c.Size > t.size {
+		if v.report.Checkpoint != nil && c.Size > t.size {
 			if err := v.add(checkpointKey, t.size, fmt.Sprintf("the log is published up to %d entries, but it was up to %d before: it was rolled back", t.size, c.Size)); err != nil {
-				return t, err
+				return err
 			}
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // open is a signed checkpoint, verified if there is a policy.

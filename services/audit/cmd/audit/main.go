@@ -24,6 +24,6 @@ func main() {
 		if err != nil {
 			return nil, err
 		}
-		return []run.Part{b.Part(), {Name: "audit", Run: s.Run}}, nil
+		return append([]run.Part{b.Part()}, s.Parts()...), nil
 	})
 }

@@ -145,14 +145,17 @@ func number(index uint64, width int) string {
 	return s
 }
 
-// Before are the last full tile of every level and the last full bundle, without
-// their contents.
-func (t *Tree) Before() (all []Object) {
-	if n := t.size / Width; n > 0 {
-		all = append(all, Object{Path: bundlePath(n-1, 0)})
-	}
+// Before are the last full tiles of every level and the last full bundles, at
+// most n of each, in order and without their contents.
+func (t *Tree) Before(n uint64) (all []Object) {
 	for level := 0; t.size>>(height*(level+1)) > 0; level++ {
-		all = append(all, Object{Path: tilePath(level, t.size>>(height*(level+1))-1, 0)})
+		full := t.size >> (height * (level + 1))
+		for i := full - min(n, full); i < full; i++ {
+			all = append(all, Object{Path: tilePath(level, i, 0)})
+			if level == 0 {
+				all = append(all, Object{Path: bundlePath(i, 0)})
+			}
+		}
 	}
 	return all
 }

@@ -12,9 +12,9 @@ import (
 
 type hit struct {
 	*index.Info // shared: not to be changed
-	class  event.Class
-	rating advisory.Rating
-	fixed  []string
+	class       event.Class
+	rating      advisory.Rating
+	fixed       []string
 }
 
 // group makes one Vulnerability of all hits that share an identifier: ids
