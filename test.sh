@@ -30,11 +30,12 @@ for mod in $(go list -m -f '{{.Dir}}'); do
   (cd "$mod" && GOWORK=off plain go list -export ./... >/dev/null) # compiles, links nothing
 done
 
-step modules outside the workspace: the object store, and the plug-in for PKCS#11 tokens, which needs cgo
+step modules outside the workspace: the object store, the plug-in for PKCS#11 tokens, which needs cgo, and foreign verifiers
 (
   export GOWORK=off
   (cd deploy/store && plain go vet ./... && plain go test ./...)
   (cd services/sign/cmd/sigstore-kms-assize-pkcs11 && go vet ./... && go test ./...)
+  (cd e2e/foreign && plain go vet ./... && plain go test ./...)
 )
 
 # Passphrases are hashed for as long as a person may wait, a key is rotated

@@ -34,7 +34,7 @@ func (g *globals) log(ctx context.Context, url string) (audit.Fetch, blob.Store,
 
 // logTrust says whose signatures on checkpoints count.
 type logTrust struct {
-	Key           []string `help:"Key of the log (vkey), or a file with it; by default <data>/keys/audit.pub." placeholder:"VKEY|FILE" sep:"none"`
+	Key           []string `help:"Key of the log (vkey), or a file with it; by default <data>/keys/audit.pub." env:"ASSIZE_AUDIT_PUBLIC_KEY" placeholder:"VKEY|FILE" sep:"none"`
 	WitnessPolicy string   `help:"Policy with the log's key, witnesses and their quorum (c2sp.org/tlog-policy), instead of a key." placeholder:"FILE" type:"path"`
 }
 
@@ -195,7 +195,7 @@ func (c *auditVerifyCmd) verify(ctx context.Context, g *globals, o audit.Options
 func (c *auditVerifyCmd) tell(g *globals, r *audit.Report) error {
 	var b bytes.Buffer
 	for _, p := range r.Problems {
-		fmt.Fprintf(&b, "✗ entry %d: %s\n", p.Entry, printable(p.Reason))
+		fmt.Fprintf(&b, "✗ entry %d: %s\n", p.Entry, printable(strings.TrimPrefix(p.Reason, fmt.Sprintf("entry %d: ", p.Entry))))
 		if p.Segment != "" {
 			fmt.Fprintf(&b, "  in %s\n", printable(p.Segment))
 		}

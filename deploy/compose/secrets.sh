@@ -17,8 +17,11 @@ for name in nats_token store_secret ingest_token fingerprint_key; do
     echo "made $dir/$name"
   fi
 done
+if command -v assize >/dev/null; then assize=(assize); else assize=(go run ../../cmd/assize); fi
 if [ ! -s "$dir/sign_key" ]; then # with its public half, sign_key.pub
-  if command -v assize >/dev/null; then assize=(assize); else assize=(go run ../../cmd/assize); fi
   "${assize[@]}" keygen -o "$dir/sign_key"
+fi
+if [ ! -s "$dir/audit_key" ]; then # with its public half, audit_key.pub
+  "${assize[@]}" audit keygen -o "$dir/audit_key" "assize.local/$(head -c 5 /dev/urandom | od -An -tx1 | tr -d ' \n')"
 fi
 chmod 644 "$dir"/*
