@@ -60,7 +60,9 @@ func (c *Collector) Collect(ctx context.Context, signed []byte) ([]byte, error) 
 		if w.URL == "" {
 			continue
 		}
+		mu.Lock()
 		old := c.known[w]
+		mu.Unlock()
 		asking.Go(func() {
 			line, err := c.ask(ctx, w, old, cp, signed)
 			var other *errSize
