@@ -50,7 +50,7 @@ type Service struct {
 	log    *slog.Logger
 
 	publishing sync.Mutex
-	publisher  *publisher         // nil without a key
+	publisher  *Publisher         // nil without a key
 	crash      func(point string) // for tests; nil
 
 	mu   sync.Mutex
@@ -72,7 +72,7 @@ func New(c Config, b *bus.Bus, store blob.Store, log *slog.Logger) (*Service, er
 		return s, nil
 	}
 	var err error
-	s.publisher, err = newPublisher(c, store, log)
+	s.publisher, err = NewPublisher(c, store, log)
 	return s, err
 }
 
@@ -181,7 +181,7 @@ func (s *Service) Publish(ctx context.Context) error {
 	}
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	return s.publisher.publish(ctx)
+	return s.publisher.Publish(ctx)
 }
 
 // probe checks what all rests on: that the store creates an object once.

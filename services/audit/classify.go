@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"encoding/json"
-
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
@@ -63,103 +61,87 @@ func (s Severity) Rank() int {
 // is malformed.
 func (e *Entry) classify(of *event.Event) {
 	switch of.Type {
-	case event.TypeUpload:
-		decoded(e, of, func(u *event.Upload) {
-			e.say(EventUploaded, Info)
-			e.Artifact, e.Actor = u.Digest, attribute(u.Uploader)
-		})
-	case event.TypeArtifact:
-		decoded(e, of, func(a *event.Artifact) {
-			e.say(EventStored, Info)
-			if a.Lane != event.LaneNew {
-				e.say(EventReexamined, Info)
-			}
-			e.Artifact = a.Digest
-		})
-	case event.TypeEvidence:
-		decoded(e, of, func(v *event.Evidence) {
-			e.say(meaning(v))
-			e.Artifact = v.Artifact
-		})
-	case event.TypeDecision:
-		decoded(e, of, func(d *event.Decision) {
-			switch d.Decision {
-			case event.Allow:
-				e.say(EventDecided, Info)
-			case event.Deny:
-				e.say(EventViolation, Error)
-			default:
-				e.say(EventDecided, Warning)
-			}
-			e.Artifact = d.Artifact.Digest
-		})
-	case event.TypeVerdict:
-		decoded(e, of, func(v *event.Verdict) {
-			severity := Info
-			if v.Decision != event.Allow {
-				severity = Warning
-			}
-			e.say(EventVerdict, severity)
-			if v.Supersedes != "" {
-				e.say(EventSuperseded, severity)
-			}
-			e.Artifact, e.Envelope = v.Artifact, digest.Of(v.Envelope)
-		})
-	case event.TypeDeadLetter:
-		decoded(e, of, func(*event.DeadLetter) { e.say(EventAbandoned, Error) })
+	case event.TypeUpload, event.TypeArtifact, event.TypeEvidence, event.TypeDecision, event.TypeVerdict, event.TypeDeadLetter:
 	default:
 		e.say(EventUnclassified, Info)
+		return
 	}
+	s, ok := gistOf(of.Data)
+	if !ok {
+		return
+	}
+	e.Artifact = s.artifact
+	switch of.Type {
+	case event.TypeUpload:
+		e.say(EventUploaded, Info)
+		e.Artifact, e.Actor = s.digest, attribute(s.uploader)
+	case event.TypeArtifact:
+		e.say(EventStored, Info)
+		if s.lane != event.LaneNew {
+			e.say(EventReexamined, Info)
+		}
+		e.Artifact = s.digest
+	case event.TypeEvidence:
+		e.say(s.meaning())
+	case event.TypeDecision:
+		e.say(EventDecided, s.severity())
+		if s.decision == event.Deny {
+			e.say(EventViolation, Error)
+		}
+	case event.TypeVerdict:
+		e.say(EventVerdict, s.severity())
+		if s.supersedes != "" {
+			e.say(EventSuperseded, s.severity())
+		}
+		e.Envelope = digest.Of(s.envelope)
+	case event.TypeDeadLetter:
+		e.say(EventAbandoned, Error)
+	}
+}
+
+func (s *gist) severity() Severity {
+	if s.decision == event.Allow {
+		return Info
+	}
+	return Warning
 }
 
 func (e *Entry) say(kind EventKind, severity Severity) { e.Event, e.Severity = kind, severity }
 
-// decoded hands out the payload if it can be read.
-func decoded[P any](e *Entry, of *event.Event, then func(*P)) {
-	payload := new(P)
-	if json.Unmarshal(of.Data, payload) != nil {
-		e.say(EventMalformed, Warning)
-		return
-	}
-	then(payload)
-}
-
 // meaning of evidence.
-func meaning(v *event.Evidence) (EventKind, Severity) {
-	if v.Status == event.Failed {
+func (s *gist) meaning() (EventKind, Severity) {
+	if s.status == event.Failed {
 		return EventIncomplete, Warning
 	}
-	found := v.FindingsTotal > 0 || len(v.Findings) > 0
-	switch v.Kind {
+	found := s.findingsTotal > 0 || len(s.findings) > 0
+	switch s.kind {
 	case event.KindSignature:
-		if v.Verification != nil {
-			switch v.Verification.Result {
-			case event.Pass:
-				return EventVerified, Info
-			case event.Fail:
-				return EventFailed, Error
-			}
+		switch s.result {
+		case event.Pass:
+			return EventVerified, Info
+		case event.Fail:
+			return EventFailed, Error
 		}
 	case event.KindSBOM:
 		return EventSBOM, Info
 	case event.KindVulnerabilities:
 		if found {
-			return EventVulnerable, worst(v.Findings)
+			return EventVulnerable, worst(s.findings)
 		}
 	case event.KindSecrets:
 		if found {
-			return EventSecret, worst(v.Findings)
+			return EventSecret, worst(s.findings)
 		}
 	case event.KindContent:
 		if found {
-			return EventUnsafe, worst(v.Findings)
+			return EventUnsafe, worst(s.findings)
 		}
 	}
 	return EventExamined, Info
 }
 
 // worst is how much findings matter.
-func worst(findings []event.Finding) Severity {
+func worst(findings []rated) Severity {
 	rank := 0
 	for _, f := range findings {
 		rank = max(rank, f.Severity.Rank())

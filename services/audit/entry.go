@@ -1,9 +1,6 @@
 package audit
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -108,7 +105,10 @@ func attribute(s string) string {
 
 // inlineable reports whether data survives being a string of a line.
 func inlineable(data []byte) bool {
-	return len(data) <= MaxInline && utf8.Valid(data) && len(appendString(nil, string(data))) <= MaxInline
+	if len(data) > MaxInline || !utf8.Valid(data) {
+		return false
+	}
+	return 6*len(data)+2 <= MaxInline || len(appendString(nil, string(data))) <= MaxInline
 }
 
 // gapBefore is the entry for the sequences from first to the one before m.
@@ -120,51 +120,53 @@ func gapBefore(m *bus.Message, first uint64) *Entry {
 
 func gapData(first, last uint64) string { return fmt.Sprintf(`{"from":%d,"to":%d}`, first, last) }
 
-// line is e in canonical form: the names in order, no space, numbers below
-// 2^53, strings with no escape that is not needed. Names whose values are
-// empty are left out.
-func (e *Entry) line() ([]byte, error) {
+// line is appendLine alone.
+func (e *Entry) line() ([]byte, error) { return e.appendLine(nil) }
+
+// appendLine appends e in canonical form: the names in order, no space, numbers
+// below 2^53, strings with no escape that is not needed. Names whose values are
+// empty are left out. After an error b is as it was.
+func (e *Entry) appendLine(b []byte) ([]byte, error) {
 	if e.Index >= maxNumber || e.Sequence >= maxNumber {
-		return nil, fmt.Errorf("encode entry %d: sequence %d: numbers end at %d", e.Index, e.Sequence, uint64(maxNumber))
+		return b, fmt.Errorf("encode entry %d: sequence %d: numbers end at %d", e.Index, e.Sequence, uint64(maxNumber))
 	}
-	b := make([]byte, 0, 512+len(e.Data)+len(e.Data)/8)
+	start := len(b)
 	b = append(b, '{')
-	text := func(name, value string) {
-		if value == "" {
-			return
-		}
-		b = append(b, '"')
-		b = append(b, name...)
-		b = append(b, '"', ':')
-		b = append(appendString(b, value), ',')
-	}
-	number := func(name string, value uint64) {
-		b = append(b, '"')
-		b = append(b, name...)
-		b = append(b, '"', ':')
-		b = append(strconv.AppendUint(b, value, 10), ',')
-	}
-	text("actor", e.Actor)
-	text("artifact", string(e.Artifact))
-	text("data", e.Data)
-	text("digest", string(e.Digest))
-	text("envelope", string(e.Envelope))
-	text("event", string(e.Event))
-	text("id", e.ID)
-	number("index", e.Index)
-	text("prev", string(e.Previous))
-	number("seq", e.Sequence)
-	text("severity", string(e.Severity))
-	text("source", e.Source)
-	text("stream", e.Stream)
-	text("subject", e.Subject)
-	text("time", e.Time.UTC().Format(time.RFC3339Nano))
-	text("type", e.Type)
+	b = appendMember(b, "actor", e.Actor)
+	b = appendMember(b, "artifact", string(e.Artifact))
+	b = appendMember(b, "data", e.Data)
+	b = appendMember(b, "digest", string(e.Digest))
+	b = appendMember(b, "envelope", string(e.Envelope))
+	b = appendMember(b, "event", string(e.Event))
+	b = appendMember(b, "id", e.ID)
+	b = append(b, `"index":`...)
+	b = append(strconv.AppendUint(b, e.Index, 10), ',')
+	b = appendMember(b, "prev", string(e.Previous))
+	b = append(b, `"seq":`...)
+	b = append(strconv.AppendUint(b, e.Sequence, 10), ',')
+	b = appendMember(b, "severity", string(e.Severity))
+	b = appendMember(b, "source", e.Source)
+	b = appendMember(b, "stream", e.Stream)
+	b = appendMember(b, "subject", e.Subject)
+	b = append(b, `"time":"`...)
+	b = append(e.Time.UTC().AppendFormat(b, time.RFC3339Nano), `",`...)
+	b = appendMember(b, "type", e.Type)
 	b[len(b)-1] = '}'
-	if len(b) > maxLine {
-		return nil, fmt.Errorf("encode entry %d: line of %d bytes, at most %d", e.Index, len(b), maxLine)
+	if n := len(b) - start; n > maxLine {
+		return b[:start], fmt.Errorf("encode entry %d: line of %d bytes, at most %d", e.Index, n, maxLine)
 	}
 	return b, nil
+}
+
+// appendMember appends one with the comma after it, unless it is empty.
+func appendMember(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = append(b, '"')
+	b = append(b, name...)
+	b = append(b, '"', ':')
+	return append(appendString(b, value), ',')
 }
 
 const maxNumber = 1 << 53 // the integers that RFC 8785 leaves exact
@@ -199,52 +201,4 @@ func appendString(b []byte, s string) []byte {
 		}
 	}
 	return append(append(b, s[from:]...), '"')
-}
-
-// wire is an entry as JSON has it.
-type wire struct {
-	Actor    string        `json:"actor"`
-	Artifact digest.Digest `json:"artifact"`
-	Data     string        `json:"data"`
-	Digest   digest.Digest `json:"digest"`
-	Envelope digest.Digest `json:"envelope"`
-	Event    EventKind     `json:"event"`
-	ID       string        `json:"id"`
-	Index    uint64        `json:"index"`
-	Previous digest.Digest `json:"prev"`
-	Sequence uint64        `json:"seq"`
-	Severity Severity      `json:"severity"`
-	Source   string        `json:"source"`
-	Stream   string        `json:"stream"`
-	Subject  string        `json:"subject"`
-	Time     time.Time     `json:"time"`
-	Type     string        `json:"type"`
-}
-
-// ParseLine reads a line. It accepts exactly what is written to the log.
-func ParseLine(line []byte) (*Entry, error) {
-	if len(line) > maxLine {
-		return nil, fmt.Errorf("not an entry: longer than %d bytes", maxLine)
-	}
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	var w wire
-	if err := dec.Decode(&w); err != nil {
-		return nil, fmt.Errorf("not an entry: %w", err)
-	}
-	e := Entry(w)
-	e.Time = e.Time.UTC()
-	again, err := e.line()
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case !bytes.Equal(again, line):
-		return nil, errors.New("not an entry: not in the canonical form")
-	case e.Digest == "":
-		return nil, errors.New("not an entry: no digest")
-	case e.Data != "" && digest.Of([]byte(e.Data)) != e.Digest:
-		return nil, fmt.Errorf("data has %s, but the entry says %s", digest.Of([]byte(e.Data)), e.Digest)
-	}
-	return &e, nil
 }

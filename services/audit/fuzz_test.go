@@ -50,11 +50,12 @@ func FuzzAnyMessage(f *testing.F) {
 		m.Subject = subject
 		m.Header["ce-id"], m.Header["ce-source"], m.Header["ce-type"] = []string{id}, []string{source}, []string{typ}
 		m.Event, m.Invalid = event.FromMessage(m.Subject, m.Header, m.Data)
-		h, segment := emptyHead(), new(bytes.Buffer)
-		if err := h.add(segment, entryOf(m)); err != nil {
+		h := emptyHead()
+		segment, err := h.add(nil, entryOf(m))
+		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := ParseLine(bytes.TrimSuffix(segment.Bytes(), []byte("\n")))
+		e, err := ParseLine(bytes.TrimSuffix(segment, []byte("\n")))
 		if err != nil || e.Type == TypeGap || e.Data != "" && e.Data != string(data) || string(e.Digest) != sha(data) {
 			t.Fatalf("%+v, %v", e, err)
 		}

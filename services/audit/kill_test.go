@@ -164,11 +164,11 @@ func killReplicas(t *testing.T, store blob.Store, kills int, killStore func(), e
 	s.stop(t)
 	checkLog(t, store, onStreams(t, b))
 	p := newTestPublisher(t, store)
-	if err := p.publish(t.Context()); err != nil {
+	if err := p.Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	p.last.mine = true // and so not patient
-	if err := p.publish(t.Context()); err != nil {
+	if err := p.Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	checkPublished(t, store, logLines(t, store), true)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
@@ -99,32 +100,35 @@ func (l *Log) Head() Head { return l.head.clone() }
 func (l *Log) Append(ctx context.Context, messages []*bus.Message) error {
 	next := l.head.clone()
 	next.Segment = next.Size
-	var segment bytes.Buffer
-	for _, m := range messages {
+	segment := make([]byte, 0, sizeOf(messages))
+	entries := entriesOf(messages)
+	for i, m := range messages {
 		if m.Sequence <= next.Positions[m.Stream] {
 			continue
 		}
 		if first := next.Positions[m.Stream] + 1; first < m.Sequence {
-			if err := next.add(&segment, gapBefore(m, first)); err != nil {
+			var err error
+			if segment, err = next.add(segment, gapBefore(m, first)); err != nil {
 				return err
 			}
 		}
-		e := entryOf(m)
+		e := entries[i]
 		if e.Data == "" && len(m.Data) > 0 {
 			if _, err := blob.PutDocument(ctx, l.store, m.Data); err != nil {
 				return fmt.Errorf("store the data of %s %d: %w", m.Stream, m.Sequence, err)
 			}
 		}
-		if err := next.add(&segment, e); err != nil {
+		var err error
+		if segment, err = next.add(segment, e); err != nil {
 			return err
 		}
 	}
-	if segment.Len() == 0 {
+	if len(segment) == 0 {
 		return nil
 	}
 	key := segmentKey(next.Segment)
 	l.at("segment to be stored")
-	err := l.store.Create(ctx, key, bytes.NewReader(segment.Bytes()), int64(segment.Len()))
+	err := l.store.Create(ctx, key, bytes.NewReader(segment), int64(len(segment)))
 	if errors.Is(err, blob.ErrExists) {
 		// Perhaps it is our own and we did not hear the answer: what is read
 		// from it then is skipped the next time.
@@ -141,22 +145,47 @@ func (l *Log) Append(ctx context.Context, messages []*bus.Message) error {
 	return nil
 }
 
-// add gives e its place and writes its line, which is read back first:
-// what could not be verified must not get into the log.
-func (h *Head) add(segment *bytes.Buffer, e *Entry) error {
+// entriesOf makes the entries, but for their places, on all processors.
+func entriesOf(messages []*bus.Message) []*Entry {
+	entries := make([]*Entry, len(messages))
+	const each = 128
+	var working sync.WaitGroup
+	for from := 0; from < len(messages); from += each {
+		work := func() {
+			for i := from; i < min(from+each, len(messages)); i++ {
+				entries[i] = entryOf(messages[i])
+			}
+		}
+		if len(messages) <= each {
+			work()
+			continue
+		}
+		working.Go(work)
+	}
+	working.Wait()
+	return entries
+}
+
+// sizeOf is about what the lines of messages take.
+func sizeOf(messages []*bus.Message) (n int) {
+	for _, m := range messages {
+		if n += 800; len(m.Data) <= MaxInline {
+			n += len(m.Data) + len(m.Data)/4
+		}
+	}
+	return n
+}
+
+// add gives e its place and appends its line.
+func (h *Head) add(segment []byte, e *Entry) ([]byte, error) {
 	e.Index, e.Previous = h.Size, h.Chain
-	line, err := e.line()
-	if err != nil {
-		return err
-	}
-	again, err := ParseLine(line)
+	start := len(segment)
+	segment, err := e.appendLine(segment)
 	if err == nil {
-		err = h.extend(again, line)
+		err = h.extend(e, segment[start:])
 	}
 	if err != nil {
-		return fmt.Errorf("record %s %d: %w", e.Stream, e.Sequence, err)
+		return segment[:start], fmt.Errorf("record %s %d: %w", e.Stream, e.Sequence, err)
 	}
-	segment.Write(line)
-	segment.WriteByte('\n')
-	return nil
+	return append(segment, '\n'), nil
 }

@@ -19,6 +19,7 @@ import (
 	"assize.dev/services/audit/internal/tree"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/digest"
+	"assize.dev/shared/event"
 )
 
 // ProofName is the name of the proof in a verdict's record: a
@@ -46,9 +47,12 @@ type waiting struct {
 
 func (p *proofs) forget() { *p = proofs{} }
 
+// verdictEnd is the last member of the line of a verdict.
+var verdictEnd = []byte(`"type":"` + string(event.TypeVerdict) + `"}`)
+
 // see notes an entry that is a verdict.
 func (p *proofs) see(index uint64, line []byte) {
-	if index < p.proven || !bytes.Contains(line, []byte(`"envelope":"`)) {
+	if index < p.proven || !bytes.HasSuffix(line, verdictEnd) {
 		return
 	}
 	e, err := ParseLine(line)
@@ -107,7 +111,7 @@ func (p *proofs) below(index uint64) int {
 const patience = 10 * time.Second
 
 // prove writes the proofs of published verdicts, unless another does.
-func (p *publisher) prove(ctx context.Context) error {
+func (p *Publisher) prove(ctx context.Context) error {
 	w := &p.proofs
 	size := p.size()
 	if w.below(size) == 0 {

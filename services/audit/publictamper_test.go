@@ -38,7 +38,7 @@ func publishedLog(t testing.TB, segments ...int) (*blob.Dir, string) {
 			batch = append(batch, said(bus.Events, seq, fmt.Sprintf(`{"n":%d}`, seq)))
 		}
 		appendAll(t, l, batch...)
-		if err := p.publish(t.Context()); err != nil {
+		if err := p.Publish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -158,7 +158,7 @@ func TestKeptCheckpoints(t *testing.T) {
 	// The same length, other entries, the right key: a fork.
 	fork, _ := newStore(t)
 	appendAll(t, openLog(t, fork), said(bus.Dead, 1, `1`), said(bus.Dead, 2, `2`), said(bus.Dead, 3, `3`))
-	if err := newTestPublisher(t, fork).publish(t.Context()); err != nil {
+	if err := newTestPublisher(t, fork).Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	o.Kept = [][]byte{small}

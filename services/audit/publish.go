@@ -31,10 +31,10 @@ const (
 
 func historyKey(size uint64) string { return fmt.Sprintf("%s%020d", historyPrefix, size) }
 
-// publisher grows the Merkle tree over the segments of the log, and signs it.
+// Publisher grows the Merkle tree over the segments of the log, and signs it.
 // Any number of replicas may publish: what they write follows from the log, so
 // all write the same, and the checkpoint only ever moves on.
-type publisher struct {
+type Publisher struct {
 	store     blob.Store
 	signers   checkpoint.Signers
 	policy    *checkpoint.Policy    // by which the own checkpoints are accepted
@@ -50,8 +50,9 @@ type publisher struct {
 	crash   func(point string) // for tests
 }
 
-func newPublisher(c Config, store blob.Store, log *slog.Logger) (*publisher, error) {
-	p := &publisher{store: store, refresh: c.Refresh, log: log}
+// NewPublisher makes one; c.Keys must be set.
+func NewPublisher(c Config, store blob.Store, log *slog.Logger) (*Publisher, error) {
+	p := &Publisher{store: store, refresh: c.Refresh, log: log}
 	var err error
 	if p.signers, err = checkpoint.NewSigners(c.Keys.Reveal()); err != nil {
 		return nil, fmt.Errorf("ASSIZE_AUDIT_KEY: %w", err)
@@ -90,9 +91,9 @@ type published struct {
 	mine bool      // signed by this replica, which also proves
 }
 
-// publish brings the checkpoint to the end of the log. ErrDamaged and
+// Publish brings the checkpoint to the end of the log. ErrDamaged and
 // ErrRolledBack are for a person to look at.
-func (p *publisher) publish(ctx context.Context) error {
+func (p *Publisher) Publish(ctx context.Context) error {
 	err := p.advance(ctx)
 	if err != nil {
 		p.tree = nil // it may have stopped halfway
@@ -113,7 +114,7 @@ func (p *publisher) publish(ctx context.Context) error {
 	return p.prove(ctx)
 }
 
-func (p *publisher) size() uint64 {
+func (p *Publisher) size() uint64 {
 	if p.last == nil {
 		return 0
 	}
@@ -121,7 +122,7 @@ func (p *publisher) size() uint64 {
 }
 
 // advance grows the tree to the end of the log, by way of what is published.
-func (p *publisher) advance(ctx context.Context) error {
+func (p *Publisher) advance(ctx context.Context) error {
 	if err := p.look(ctx); err != nil {
 		return err
 	}
@@ -156,7 +157,7 @@ func (p *publisher) advance(ctx context.Context) error {
 }
 
 // look reads the checkpoint.
-func (p *publisher) look(ctx context.Context) error {
+func (p *Publisher) look(ctx context.Context) error {
 	raw, err := p.fetch(ctx, "checkpoint", checkpoint.MaxSigned)
 	if errors.Is(err, fs.ErrNotExist) {
 		if p.last != nil {
@@ -184,7 +185,7 @@ func (p *publisher) look(ctx context.Context) error {
 	return nil
 }
 
-func (p *publisher) fetch(ctx context.Context, path string, limit int64) ([]byte, error) {
+func (p *Publisher) fetch(ctx context.Context, path string, limit int64) ([]byte, error) {
 	return fetch(ctx, p.store, path, limit)
 }
 
@@ -206,7 +207,7 @@ func fetch(ctx context.Context, store blob.Store, path string, limit int64) ([]b
 }
 
 // load is the tree as it was published.
-func (p *publisher) load(ctx context.Context) (err error) {
+func (p *Publisher) load(ctx context.Context) (err error) {
 	p.pending, p.garbage = nil, nil
 	p.proofs.forget()
 	if p.last == nil {
@@ -239,7 +240,7 @@ const lookBack = 32
 
 // tie checks that the segments go as far as what was signed and end with the
 // same line there, which by its hash chain stands for all before it.
-func (p *publisher) tie(ctx context.Context) error {
+func (p *Publisher) tie(ctx context.Context) error {
 	size := p.last.Size
 	after := ""
 	if size > maxSegment {
@@ -280,7 +281,7 @@ func (p *publisher) tie(ctx context.Context) error {
 }
 
 // segment adds the segment that follows, if there is one.
-func (p *publisher) segment(ctx context.Context) (more bool, err error) {
+func (p *Publisher) segment(ctx context.Context) (more bool, err error) {
 	for line, err := range lines(ctx, p.store, segmentKey(p.tree.Size())) {
 		if errors.Is(err, blob.ErrNotFound) {
 			return false, nil
@@ -305,7 +306,7 @@ const parallelWrites = 8
 
 // seal stores the tiles, signs, and moves the checkpoint. When another was
 // quicker nothing is lost: the next call goes on from there.
-func (p *publisher) seal(ctx context.Context) error {
+func (p *Publisher) seal(ctx context.Context) error {
 	full := p.pending
 	group, writing := errgroup.WithContext(ctx)
 	group.SetLimit(parallelWrites)
@@ -353,7 +354,7 @@ func (p *publisher) seal(ctx context.Context) error {
 	return nil
 }
 
-func (p *publisher) at(point string) {
+func (p *Publisher) at(point string) {
 	if p.crash != nil {
 		p.crash(point)
 	}
@@ -361,7 +362,7 @@ func (p *publisher) at(point string) {
 
 // put stores an object that follows from the log. If it is there and other, two
 // logs were written to this place.
-func (p *publisher) put(ctx context.Context, o tree.Object) error {
+func (p *Publisher) put(ctx context.Context, o tree.Object) error {
 	err := p.store.Create(ctx, publicPrefix+o.Path, bytes.NewReader(o.Content), int64(len(o.Content)))
 	if !errors.Is(err, blob.ErrExists) {
 		return err
@@ -377,7 +378,7 @@ func (p *publisher) put(ctx context.Context, o tree.Object) error {
 }
 
 // remember keeps the checkpoint among those there were.
-func (p *publisher) remember(ctx context.Context, s *checkpoint.Signed, signed []byte) error {
+func (p *Publisher) remember(ctx context.Context, s *checkpoint.Signed, signed []byte) error {
 	key := historyKey(s.Size)
 	err := p.store.Create(ctx, key, bytes.NewReader(signed), int64(len(signed)))
 	if !errors.Is(err, blob.ErrExists) {
@@ -398,7 +399,7 @@ func (p *publisher) remember(ctx context.Context, s *checkpoint.Signed, signed [
 }
 
 // collect deletes the partial forms of what is full now.
-func (p *publisher) collect(ctx context.Context) error {
+func (p *Publisher) collect(ctx context.Context) error {
 	for ; len(p.garbage) > 0; p.garbage = p.garbage[1:] {
 		o := p.garbage[0]
 		for info, err := range p.store.List(ctx, publicPrefix+o.Path+".p/", "") {
@@ -414,6 +415,6 @@ func (p *publisher) collect(ctx context.Context) error {
 }
 
 // consistency proves that a log of one size continues one of another.
-func (p *publisher) consistency(ctx context.Context, from, to uint64) (tlog.TreeProof, error) {
+func (p *Publisher) consistency(ctx context.Context, from, to uint64) (tlog.TreeProof, error) {
 	return tlog.ProveTree(int64(to), int64(from), tree.Hashes(ctx, p.fetch, to, p.tree.Root()))
 }

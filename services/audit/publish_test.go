@@ -37,9 +37,9 @@ func logKey(name string) (secret config.Secret, vkey string) {
 
 var testKey, testVKey = logKey("assize.test/log")
 
-func newTestPublisher(t testing.TB, store blob.Store) *publisher {
+func newTestPublisher(t testing.TB, store blob.Store) *Publisher {
 	t.Helper()
-	p, err := newPublisher(Config{Keys: testKey}, store, quiet)
+	p, err := NewPublisher(Config{Keys: testKey}, store, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestPublish(t *testing.T) {
 	t.Parallel()
 	store, _ := newStore(t)
 	one, two := newTestPublisher(t, store), newTestPublisher(t, store)
-	if err := one.publish(t.Context()); err != nil {
+	if err := one.Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var seq uint64
@@ -219,7 +219,7 @@ func TestPublish(t *testing.T) {
 		if rand.IntN(4) == 0 {
 			p = newTestPublisher(t, store) // one that has just started
 		}
-		if err := p.publish(t.Context()); err != nil {
+		if err := p.Publish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		checkPublished(t, store, logLines(t, store), true)
@@ -286,12 +286,12 @@ func TestPublishRefuses(t *testing.T) {
 			running := newTestPublisher(t, store)
 			for n := range uint64(2) {
 				appendAll(t, l, said(bus.Uploads, 3*n+1, `1`), said(bus.Uploads, 3*n+2, `2`), said(bus.Uploads, 3*n+3, `3`))
-				if err := running.publish(t.Context()); err != nil {
+				if err := running.Publish(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			}
 			tc.tamper(t, store)
-			err := newTestPublisher(t, store).publish(t.Context())
+			err := newTestPublisher(t, store).Publish(t.Context())
 			if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%v, want %q", err, tc.want)
 			}
@@ -331,7 +331,7 @@ func TestEveryPublishedWriteMayFail(t *testing.T) {
 						store.n = n
 					}
 					for try := range 3 {
-						err := p.publish(t.Context())
+						err := p.Publish(t.Context())
 						if err == nil {
 							break
 						}
@@ -346,7 +346,7 @@ func TestEveryPublishedWriteMayFail(t *testing.T) {
 					}
 				}
 				p.last.mine = true // and so not patient
-				if err := p.publish(t.Context()); err != nil {
+				if err := p.Publish(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				checkPublished(t, dir, logLines(t, dir), true)
@@ -371,7 +371,7 @@ func TestConsistency(t *testing.T) {
 			batch = append(batch, said(bus.Events, n*100+i+1, `{}`))
 		}
 		appendAll(t, l, batch...)
-		if err := p.publish(t.Context()); err != nil {
+		if err := p.Publish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		roots[p.last.Size] = p.last.Root
