@@ -18,6 +18,7 @@ import (
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
 	"assize.dev/shared/config"
+	"assize.dev/shared/notice"
 	"assize.dev/shared/run"
 )
 
@@ -146,6 +147,13 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 		{Name: "verdict", Run: judge.Run},
 	}
 	n.parts = append(n.parts, n.audit.Parts()...)
+	if f.stays {
+		board := notice.Board{Bus: n.bus, Store: n.store, Service: "assize", Log: log}
+		n.parts = append(n.parts, run.Part{Name: "notice", Run: func(ctx context.Context) error {
+			board.Serve(ctx, run.BuildVersion(), "")
+			return nil
+		}})
+	}
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"encoding/json"
+
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
@@ -8,7 +10,7 @@ import (
 // EventKind is what happened, in the words of an audit.
 type EventKind string
 
-// The kinds of events.
+// The kinds of events; those of operations are called as their actions are.
 const (
 	EventUploaded     EventKind = "artifact_uploaded"   // a registry announced it
 	EventStored       EventKind = "artifact_stored"     // its bytes are in the store
@@ -62,6 +64,15 @@ func (s Severity) Rank() int {
 func (e *Entry) classify(of *event.Event) {
 	switch of.Type {
 	case event.TypeUpload, event.TypeArtifact, event.TypeEvidence, event.TypeDecision, event.TypeVerdict, event.TypeDeadLetter:
+	case event.TypeOperation:
+		var o event.Operation
+		if json.Unmarshal(of.Data, &o) == nil && o.Validate() == nil {
+			e.say(EventKind(o.Action), Info)
+			if o.From != "" && o.Action != event.AdvisoriesUpdated {
+				e.Severity = Warning // verdicts follow from something else now
+			}
+		}
+		return
 	default:
 		e.say(EventUnclassified, Info)
 		return

@@ -86,6 +86,12 @@ func TestClassify(t *testing.T) {
 			t.Errorf("actor %q", e.Actor)
 		}
 	}
+	for _, action := range event.Actions {
+		o := &event.Operation{Service: "verdict", Action: action, From: "a", To: "b", ID: "1", Time: time.Unix(1, 0)}
+		if e := entryOf(sayAs(t, o)); string(e.Event) != string(action) || e.Severity != Warning && action != event.AdvisoriesUpdated {
+			t.Errorf("%s: %s, %s", action, e.Event, e.Severity)
+		}
+	}
 	for _, data := range []string{`[]`, `{"artifact":7}`, `{"artifact":"sha256:xyz"}`, `{"kind":{}}`, `{"a"}`, `{"a":`, `{"findings":{}}`, ``} {
 		m := sayAs(t, evidence(event.KindSBOM, nil))
 		m.Event.Data = []byte(data)

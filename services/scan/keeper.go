@@ -12,6 +12,8 @@ import (
 
 	"assize.dev/services/scan/internal/feed"
 	"assize.dev/shared/blob"
+	"assize.dev/shared/event"
+	"assize.dev/shared/notice"
 )
 
 // keeper keeps the advisories of a service up to date, in one of three ways:
@@ -21,6 +23,7 @@ type keeper struct {
 	config     Config
 	advisories *Advisories
 	objects    blob.Store
+	board      *notice.Board // nil in tests without a bus
 	log        *slog.Logger
 	dir        string
 	temporary  bool
@@ -32,6 +35,9 @@ const defaultInterval = time.Hour
 
 func newKeeper(s *Service) (*keeper, error) {
 	k := &keeper{config: s.config, advisories: s.advisories, objects: s.runner.Store, log: s.runner.Log, dir: s.config.IndexDir}
+	if s.runner.Bus != nil {
+		k.board = &notice.Board{Bus: s.runner.Bus, Store: s.runner.Store, Service: "scan", Log: s.runner.Log}
+	}
 	if k.dir == "" {
 		var err error
 		if k.dir, err = os.MkdirTemp("", "assize-advisories-"); err != nil {
@@ -52,7 +58,13 @@ func (k *keeper) close() {
 // start loads what there is.
 func (k *keeper) start(ctx context.Context) error {
 	if k.config.Advisories != "" {
-		return k.export(ctx)
+		if err := k.export(ctx); err != nil {
+			return err
+		}
+		if err := k.announce(ctx); err != nil && ctx.Err() == nil {
+			k.log.WarnContext(ctx, "the record does not know of the advisories yet", "error", err)
+		}
+		return nil
 	}
 	switch err := k.serve(ctx); {
 	case err == nil, errors.Is(err, ErrNoAdvisories):
@@ -80,14 +92,25 @@ func (k *keeper) keep(ctx context.Context) error {
 	}
 }
 
-func (k *keeper) renew(ctx context.Context) error {
+func (k *keeper) renew(ctx context.Context) (err error) {
 	switch {
 	case k.config.Advisories != "":
-		return k.export(ctx)
+		err = k.export(ctx)
 	case len(k.config.Sources) > 0:
-		return k.update(ctx)
+		err = k.update(ctx)
+	default:
+		err = k.fetch(ctx)
 	}
-	return k.fetch(ctx)
+	return errors.Join(err, k.announce(ctx))
+}
+
+// announce tells the record by which advisories is judged; once, whatever the
+// number of replicas.
+func (k *keeper) announce(ctx context.Context) error {
+	if k.board == nil || k.generation == "" {
+		return nil
+	}
+	return k.board.Changed(ctx, event.AdvisoriesUpdated, "", k.generation)
 }
 
 // export serves the directory as it is now.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 	"assize.dev/shared/bus"
 	"assize.dev/shared/event"
 	"assize.dev/shared/evidence"
+	"assize.dev/shared/notice"
 )
 
 // Service answers artifacts with evidence of kind signature, and decisions
@@ -62,7 +64,26 @@ func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Verify(ctx) })
 	group.Go(func() error { return s.Attest(ctx) })
+	group.Go(func() error { return s.announce(ctx) })
 	return group.Wait()
+}
+
+// announce tells the record with which keys verdicts are signed, now and when a
+// key set changes that.
+func (s *Service) announce(ctx context.Context) error {
+	board := notice.Board{Bus: s.bus, Store: s.store, Service: "sign", Log: s.log}
+	said := ""
+	for {
+		if keys := strings.Join(s.signing.keyIDs(), " "); keys != said {
+			board.Keep(ctx, event.KeyRotated, "verdicts", keys)
+			said = keys
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(10 * time.Second):
+		}
+	}
 }
 
 // Verify answers artifacts with evidence, and nothing else, until ctx ends.

@@ -186,3 +186,13 @@ func classical(public crypto.PublicKey) bool {
 	_, quantum := public.(*mldsa.PublicKey)
 	return !quantum
 }
+
+// keyIDs are those of the keys that sign now.
+func (s *signing) keyIDs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.attestor == nil {
+		return nil
+	}
+	return s.attestor.KeyIDs()
+}

@@ -8,10 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"assize.dev/services/verdict/internal/join"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
 	"assize.dev/shared/event"
+	"assize.dev/shared/notice"
 )
 
 // Service decides every run all of whose required evidence has arrived.
@@ -37,6 +40,17 @@ func New(ctx context.Context, c Config, b *bus.Bus, store blob.Store, log *slog.
 
 // Run decides until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.decide(ctx) })
+	group.Go(func() error {
+		board := notice.Board{Bus: s.bus, Store: s.store, Service: "verdict", Log: s.log}
+		board.Keep(ctx, event.PolicyChanged, "", string(s.policy.Name().Digest))
+		return nil
+	})
+	return group.Wait()
+}
+
+func (s *Service) decide(ctx context.Context) error {
 	return s.bus.Consume(ctx, bus.Consumer{
 		Service: "verdict", Stream: bus.Events, Durable: bus.DurableVerdict,
 		Workers: s.workers, Handle: s.handle,

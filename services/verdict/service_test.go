@@ -154,8 +154,8 @@ func TestServiceDecidesEveryRunOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := uint64(runs * (1 + len(event.Kinds) + 1)); info.State.Msgs != want {
-		t.Errorf("%d events on the stream, want %d: an artifact, its evidence and one decision each", info.State.Msgs, want)
+	if want := uint64(runs*(1+len(event.Kinds)+1) + 1); info.State.Msgs != want {
+		t.Errorf("%d events on the stream, want %d: an artifact, its evidence and one decision each, and one notice of the policy", info.State.Msgs, want)
 	}
 }
 

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
+	"assize.dev/shared/notice"
 	"assize.dev/shared/run"
 )
 
@@ -25,6 +27,7 @@ type Config struct {
 type Backend struct {
 	Bus   *bus.Bus
 	Store blob.Store
+	name  string
 }
 
 // Open connects as the service name. NATS may be away at start; the part is
@@ -38,13 +41,19 @@ func Open(ctx context.Context, c Config, name string) (*Backend, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeStore(store))
 	}
-	return &Backend{Bus: b, Store: store}, nil
+	return &Backend{Bus: b, Store: store, name: name}, nil
 }
 
-// Part reports readiness of both and closes them at the end.
+// Part reports readiness of both, tells the record that the service starts and
+// stops, and closes both at the end.
 func (b *Backend) Part() run.Part {
 	return run.Part{
 		Name: "backend",
+		Run: func(ctx context.Context) error {
+			board := notice.Board{Bus: b.Bus, Store: b.Store, Service: b.name, Log: slog.Default()}
+			board.Serve(ctx, run.BuildVersion(), run.Settings())
+			return nil
+		},
 		Ready: func(ctx context.Context) error {
 			// Side by side: a store that hangs must not hide the bus.
 			var bus, store error

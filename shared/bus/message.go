@@ -60,6 +60,8 @@ func (m *Message) decode() {
 		p = new(event.Verdict)
 	case event.TypeDeadLetter:
 		p = new(event.DeadLetter)
+	case event.TypeOperation:
+		p = new(event.Operation)
 	default:
 		m.Invalid = fmt.Errorf("%w: type %q on %s is unknown", event.ErrInvalid, m.Event.Type, m.Subject)
 		return

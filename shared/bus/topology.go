@@ -67,8 +67,8 @@ func streams(o ProvisionOptions) []jetstream.StreamConfig {
 	uploads := stream(Uploads, "uploads announced by registries; trimmed once ingested and logged", 15, event.AllUploads)
 	// Followers of a run must see every fact that was acknowledged, so
 	// reads come from the leader: AllowDirect stays off.
-	events := stream(Events, "the facts of every run; trimmed once decided, delivered and logged", 55,
-		event.AllArtifacts, event.AllEvidence, event.AllDecisions, event.AllVerdicts)
+	events := stream(Events, "the facts of every run, and operations; trimmed once decided, delivered and logged", 55,
+		event.AllArtifacts, event.AllEvidence, event.AllDecisions, event.AllVerdicts, event.AllOperations)
 	verdicts := stream(Verdicts, "signed verdicts, for subscribers; kept 30 days", 20)
 	verdicts.Sources = []*jetstream.StreamSource{{Name: Events, FilterSubject: event.AllVerdicts}}
 	verdicts.MaxAge, verdicts.DenyPurge = o.VerdictsAge, true

@@ -23,10 +23,11 @@ const (
 	TypeDecision   Type = "dev.assize.decision.v1"
 	TypeVerdict    Type = "dev.assize.verdict.v1"
 	TypeDeadLetter Type = "dev.assize.deadletter.v1"
+	TypeOperation  Type = "dev.assize.operation.v1"
 )
 
 // Payload is what an event says. The set is closed: Upload, Artifact,
-// Evidence, Decision, Verdict and DeadLetter.
+// Evidence, Decision, Verdict, DeadLetter and Operation.
 type Payload interface {
 	// EventType is the CloudEvents type.
 	EventType() Type

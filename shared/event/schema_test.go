@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite schema/*.json from the Go types
 // payloads maps the name of a schema to a zero value of its type.
 var payloads = map[string]Payload{
 	"upload": &Upload{}, "artifact": &Artifact{}, "evidence": &Evidence{},
-	"decision": &Decision{}, "verdict": &Verdict{}, "deadletter": &DeadLetter{},
+	"decision": &Decision{}, "verdict": &Verdict{}, "deadletter": &DeadLetter{}, "operation": &Operation{},
 }
 
 func generate(t *testing.T, name string, p Payload) []byte {

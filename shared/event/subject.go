@@ -4,23 +4,25 @@ package event
 // subscribers follow from the patterns: "assize.verdict.deny.>" is every
 // denial.
 const (
-	root            = "assize."
-	subjectUpload   = root + "upload."
-	subjectArtifact = root + "artifact."
-	subjectEvidence = root + "evidence."
-	subjectDecision = root + "decision."
-	subjectVerdict  = root + "verdict."
-	subjectDead     = root + "dead."
+	root             = "assize."
+	subjectUpload    = root + "upload."
+	subjectArtifact  = root + "artifact."
+	subjectEvidence  = root + "evidence."
+	subjectDecision  = root + "decision."
+	subjectVerdict   = root + "verdict."
+	subjectDead      = root + "dead."
+	subjectOperation = root + "operation."
 )
 
 // Filters that select every event of a kind.
 const (
-	AllUploads   = subjectUpload + "*"
-	AllArtifacts = subjectArtifact + ">"
-	AllEvidence  = subjectEvidence + ">"
-	AllDecisions = subjectDecision + ">"
-	AllVerdicts  = subjectVerdict + ">"
-	AllDead      = subjectDead + "*"
+	AllUploads    = subjectUpload + "*"
+	AllArtifacts  = subjectArtifact + ">"
+	AllEvidence   = subjectEvidence + ">"
+	AllDecisions  = subjectDecision + ">"
+	AllVerdicts   = subjectVerdict + ">"
+	AllDead       = subjectDead + "*"
+	AllOperations = subjectOperation + ">"
 )
 
 // ArtifactsOf selects the artifacts of one lane.
@@ -56,6 +58,11 @@ func VerdictSubject(outcome Outcome, registry, packageType, run string) string {
 
 // DeadSubject is where a service puts what it gave up on.
 func DeadSubject(service string) string { return subjectDead + Token(service) }
+
+// OperationSubject is where a service says what became of it.
+func OperationSubject(service, id string) string {
+	return subjectOperation + Token(service) + "." + Token(id)
+}
 
 // VerdictFilter selects verdicts; "*" stands for any decision, registry or
 // type.

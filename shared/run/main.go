@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -129,6 +130,9 @@ func (p program) serve(ctx context.Context) int {
 	if err := p.load(ctx, append([]any{&cfg, new(telemetry.Config)}, p.configs...)...); err != nil {
 		return p.exit(err)
 	}
+	if d, err := config.Digest(append([]any{&cfg, new(telemetry.Config)}, p.configs...)...); err == nil {
+		settings.Store(d)
+	}
 	if cfg.Drain <= 0 {
 		return p.exit(fmt.Errorf("reading the configuration: ASSIZE_DRAIN: %s is not a positive duration", cfg.Drain))
 	}
@@ -150,6 +154,16 @@ func (p program) serve(ctx context.Context) int {
 	}
 	slog.InfoContext(ctx, "stopped", "service", p.name)
 	return exitOK
+}
+
+// settings of the process, once Main has read them.
+var settings atomic.Value
+
+// Settings is the digest of the settings that Main has read, "" before; see
+// config.Digest.
+func Settings() string {
+	s, _ := settings.Load().(string)
+	return s
 }
 
 func (p program) serveParts(ctx context.Context, opts Options) error {
