@@ -146,6 +146,11 @@ func (s *Service) record(ctx context.Context) error {
 	if saving := l.SaveHead(last); saving != nil {
 		s.log.Warn("the head of the log was not saved; the next start reads more of it", "error", saving)
 	}
+	if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrRolledBack) {
+		if publishing := s.Publish(last); publishing != nil {
+			s.log.Warn("the end of the log was not published; the next start, or another replica, will", "error", publishing)
+		}
+	}
 	return err
 }
 
