@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"assize.dev/shared/config"
 )
@@ -33,6 +34,10 @@ type S3Config struct {
 	// beyond a CRC): for a loopback or an already encrypted network.
 	TLS    bool   `env:"ASSIZE_S3_TLS, default=true" help:"off only on a loopback or an encrypted network"`
 	CAFile string `env:"ASSIZE_S3_CA_FILE" help:"PEM file with authorities to trust instead of the system's"`
+
+	// Lock keeps what must not be changed afterwards from being deleted, also
+	// by who has the keys. It cannot be taken back.
+	Lock time.Duration `env:"ASSIZE_S3_LOCK" help:"how long the audit log and the records of verdicts cannot be deleted, by object lock in compliance mode; the bucket must have object lock"`
 
 	// EnsureBucket creates the bucket if it is missing; without it a missing
 	// bucket is an error, so that a mistyped name is noticed.

@@ -31,6 +31,7 @@ type S3 struct {
 	client *minio.Client
 	bucket string
 	prefix string // "" or with a slash at its end
+	lock   time.Duration
 }
 
 const (
@@ -61,6 +62,9 @@ func OpenS3(ctx context.Context, config S3Config) (*S3, error) {
 	s, err := connect(config)
 	if err == nil {
 		err = s.checkBucket(ctx, config)
+	}
+	if err == nil && config.Lock > 0 {
+		err = s.checkLock(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening bucket %q: %w", config.Bucket, err)
@@ -100,7 +104,7 @@ func connect(config S3Config) (*S3, error) {
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %q: %w", host, err)
 	}
-	return &S3{client: client, bucket: config.Bucket, prefix: config.Prefix}, nil
+	return &S3{client: client, bucket: config.Bucket, prefix: config.Prefix, lock: config.Lock}, nil
 }
 
 func (c S3Config) transport() (*http.Transport, error) {
@@ -137,12 +141,34 @@ func (s *S3) checkBucket(ctx context.Context, config S3Config) error {
 		if !config.EnsureBucket {
 			return fmt.Errorf("%w: no such bucket at %s", ErrNotFound, s.client.EndpointURL().Host)
 		}
-		err = s.client.MakeBucket(ctx, s.bucket, minio.MakeBucketOptions{Region: config.Region})
+		err = s.client.MakeBucket(ctx, s.bucket, minio.MakeBucketOptions{Region: config.Region, ObjectLocking: config.Lock > 0})
 		if minio.ToErrorResponse(err).Code == minio.BucketAlreadyOwnedByYou {
 			return nil
 		}
 		return storeError(err)
 	})
+}
+
+// checkLock refuses a bucket that would not keep what it is told to keep.
+func (s *S3) checkLock(ctx context.Context) error {
+	return attempts(ctx, callTimeout, maxAttempts, func(ctx context.Context, _ int) error {
+		enabled, _, _, _, err := s.client.GetObjectLockConfig(ctx, s.bucket)
+		if minio.ToErrorResponse(err).Code == "ObjectLockConfigurationNotFoundError" || err == nil && enabled != "Enabled" {
+			return fmt.Errorf("%w: ASSIZE_S3_LOCK is set, but the bucket has no object lock, which is chosen when a bucket is made", ErrNotFound)
+		}
+		return storeError(err)
+	})
+}
+
+// isRecord reports whether a key is of the audit log or of a verdict's record:
+// what is written once and never deleted.
+func isRecord(key string) bool {
+	for _, prefix := range []string{"audit/log/", "audit/checkpoints/", "verdicts/"} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // Create is Store.Create, for at most 5 GiB (ErrTooLarge). An answer that was
@@ -173,6 +199,9 @@ func (s *S3) create(ctx context.Context, key string, body io.Reader, size int64)
 	options := putOptions()
 	options.UserMetadata = map[string]string{writerMetadata: writer}
 	options.SetMatchETagExcept("*")
+	if s.lock > 0 && isRecord(key) {
+		options.Mode, options.RetainUntilDate = minio.Compliance, time.Now().UTC().Add(s.lock)
+	}
 
 	tries := 1
 	if upload.again != nil {

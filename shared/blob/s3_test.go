@@ -40,6 +40,7 @@ func TestS3(t *testing.T) {
 		{"truncated stream", testS3TruncatedStream},
 		{"foreign keys", testS3OpenForeign},
 		{"tls", testS3TLS},
+		{"lock", testS3Lock},
 		{"kill", testS3Kill}, // last: it restarts the server
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, server) })
@@ -140,6 +141,44 @@ func testS3MultipartTrap(t *testing.T, server *storetest.Endpoint) {
 		t.Log("as known: a conditional multipart upload overwrites")
 	} else {
 		t.Errorf("the upload: %v, the object: %+v; want it overwritten", err, info)
+	}
+}
+
+// Records are locked, other objects are not; a bucket without object lock is
+// refused.
+func testS3Lock(t *testing.T, server *storetest.Endpoint) {
+	config := server.Config()
+	config.Lock = time.Hour
+	if _, err := blob.OpenS3(t.Context(), config); err == nil || !strings.Contains(err.Error(), "no object lock") {
+		t.Errorf("a bucket without object lock: %v", err)
+	}
+	p := startProxy(t, server)
+	config = throughProxy(server, p)
+	config.Lock, config.EnsureBucket, config.Bucket = time.Hour, true, "locked"
+	store := openS3(t, config)
+	for _, key := range []string{"audit/log/00000000000000000000.jsonl", "audit/checkpoints/1", "verdicts/sha256/x", "audit/tile/0/000", "blobs/x"} {
+		if err := store.Create(t.Context(), key, strings.NewReader("x"), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	locked := 0
+	for _, r := range p.requests() {
+		if r.method != "PUT" || r.header.Get("If-None-Match") == "" {
+			continue
+		}
+		until, err := time.Parse(time.RFC3339, r.header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+		if r.header.Get("X-Amz-Object-Lock-Mode") == "COMPLIANCE" && err == nil && time.Until(until) > 50*time.Minute {
+			locked++
+		}
+	}
+	if locked != 3 {
+		t.Errorf("%d of 5 objects are locked, want 3", locked)
+	}
+	if err := store.Delete(t.Context(), "blobs/x"); err != nil {
+		t.Errorf("what is not locked cannot be deleted: %v", err)
+	}
+	if err := store.Delete(t.Context(), "audit/log/00000000000000000000.jsonl"); err == nil {
+		t.Error("what is locked was deleted")
 	}
 }
 
