@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"assize.dev/services/audit"
+	"assize.dev/shared/blob"
 	"assize.dev/shared/digest"
 )
 
@@ -36,7 +37,11 @@ Examples:
 }
 
 func (c *auditProveCmd) Run(ctx context.Context, g *globals) error {
-	p, err := c.prove(ctx, g)
+	fetch, store, err := g.log(ctx, c.URL)
+	if err != nil {
+		return err
+	}
+	p, err := c.prove(ctx, fetch, store)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: what is recorded is published within a second or so, if the audit service has a key", err)
 	}
@@ -50,11 +55,7 @@ func (c *auditProveCmd) Run(ctx context.Context, g *globals) error {
 	return err
 }
 
-func (c *auditProveCmd) prove(ctx context.Context, g *globals) (*audit.Proof, error) {
-	fetch, store, err := g.log(ctx, c.URL)
-	if err != nil {
-		return nil, err
-	}
+func (c *auditProveCmd) prove(ctx context.Context, fetch audit.Fetch, store blob.Store) (*audit.Proof, error) {
 	if index, err := strconv.ParseUint(c.What, 10, 63); err == nil {
 		return audit.Prove(ctx, fetch, index)
 	}

@@ -61,7 +61,7 @@ func VerifyExport(ctx context.Context, from io.Reader, o Options) (*Report, erro
 			continue
 		}
 		if err = ctx.Err(); err == nil {
-			err = v.line(ctx, "export", lines.Bytes())
+			err = v.line(ctx, "export", examine(lines.Bytes()))
 		}
 	}
 	if err == nil {

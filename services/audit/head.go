@@ -33,9 +33,9 @@ func (h Head) clone() Head {
 	return h
 }
 
-// extend checks that line, which says e, continues the log, and moves the
-// head behind it. After an error the head is where it was.
-func (h *Head) extend(e *Entry, line []byte) error {
+// extend checks that e continues the log, and moves the head behind it; sum is
+// the digest of its line. After an error the head is where it was.
+func (h *Head) extend(e *Entry, sum digest.Digest) error {
 	last := h.Positions[e.Stream]
 	switch {
 	case e.Index != h.Size:
@@ -50,7 +50,7 @@ func (h *Head) extend(e *Entry, line []byte) error {
 		return fmt.Errorf("entry %d: the hole in %s is not the one from %d to %d", e.Index, e.Stream, last+1, e.Sequence)
 	}
 	h.Size++
-	h.Chain = digest.Of(line)
+	h.Chain = sum
 	h.Positions[e.Stream], h.Times[e.Stream] = e.Sequence, e.Time
 	return nil
 }

@@ -80,7 +80,7 @@ func (l *Log) read(ctx context.Context, key string) error {
 		}
 		e, err := ParseLine(line)
 		if err == nil {
-			err = next.extend(e, line)
+			err = next.extend(e, digest.Of(line))
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrDamaged, key, err)
@@ -182,7 +182,7 @@ func (h *Head) add(segment []byte, e *Entry) ([]byte, error) {
 	start := len(segment)
 	segment, err := e.appendLine(segment)
 	if err == nil {
-		err = h.extend(e, segment[start:])
+		err = h.extend(e, digest.Of(segment[start:]))
 	}
 	if err != nil {
 		return segment[:start], fmt.Errorf("record %s %d: %w", e.Stream, e.Sequence, err)

@@ -76,6 +76,14 @@ func PublishedIn(dir string) (f Fetch, closer io.Closer, err error) {
 			return nil, err
 		}
 		defer file.Close()
+		if info, err := file.Stat(); err == nil && info.Size() <= limit { // in one piece
+			b := make([]byte, info.Size())
+			n, err := io.ReadFull(file, b)
+			if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return b[:n], err
+		}
 		return within(path, file, limit)
 	}, root, nil
 }

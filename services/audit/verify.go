@@ -9,6 +9,8 @@ import (
 	"math"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"assize.dev/services/audit/internal/checkpoint"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/digest"
@@ -143,7 +145,7 @@ func (v *verifier) segment(ctx context.Context, key string) error {
 		if err != nil {
 			return err
 		}
-		if err := v.line(ctx, key, line); err != nil {
+		if err := v.line(ctx, key, examine(line)); err != nil {
 			return err
 		}
 		if err := v.compare(key); err != nil {
@@ -154,9 +156,24 @@ func (v *verifier) segment(ctx context.Context, key string) error {
 	return nil
 }
 
-func (v *verifier) line(ctx context.Context, key string, line []byte) error {
+// examined is a line with all that can be said of it alone.
+type examined struct {
+	line  []byte
+	entry *Entry
+	err   error // why it is none
+	sum   digest.Digest
+	leaf  tlog.Hash
+}
+
+func examine(line []byte) examined {
+	x := examined{line: line, sum: digest.Of(line), leaf: tlog.RecordHash(line)}
+	x.entry, x.err = ParseLine(line)
+	return x
+}
+
+func (v *verifier) line(ctx context.Context, key string, x examined) error {
 	at := v.head.Size
-	e, err := ParseLine(line)
+	e, err := x.entry, x.err
 	if err != nil {
 		v.head.Size++
 		v.damaged()
@@ -182,7 +199,7 @@ func (v *verifier) line(ctx context.Context, key string, line []byte) error {
 		}
 	}
 	intact := e.Previous == v.head.Chain
-	if err := v.head.extend(e, line); err != nil {
+	if err := v.head.extend(e, x.sum); err != nil {
 		switch {
 		case e.Index < at: // repeated, or moved here from further up
 		case e.Index > at && !intact && e.Index < math.MaxUint64:
@@ -197,7 +214,7 @@ func (v *verifier) line(ctx context.Context, key string, line []byte) error {
 	if v.options.Progress != nil && at%progressEvery == 0 {
 		v.options.Progress(at)
 	}
-	if err := v.tree.line(ctx, line); err != nil {
+	if err := v.tree.line(ctx, x); err != nil {
 		return err
 	}
 	return v.document(ctx, key, e)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"sync"
 
 	"assize.dev/services/audit/internal/tree"
 )
@@ -33,16 +35,68 @@ func VerifyPublished(ctx context.Context, fetch tree.Fetch, o Options) (*Report,
 }
 
 func (v *verifier) published(ctx context.Context, fetch tree.Fetch) error {
-	for line, err := range tree.Entries(ctx, fetch, v.tree.size) {
-		if err != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for some := range v.examineAll(ctx, fetch) {
+		for _, x := range some.lines {
+			if err := v.line(ctx, "entries", x); err != nil {
+				return err
+			}
+		}
+		if err := some.err; err != nil {
 			if ctx.Err() != nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrDamaged) && !errors.Is(err, tree.ErrBundle) {
 				return err
 			}
 			return v.add("entries", v.head.Size, err.Error())
 		}
-		if err := v.line(ctx, "entries", line); err != nil {
-			return err
-		}
 	}
-	return nil
+	return ctx.Err()
+}
+
+// examinedSome are lines that follow each other, and what is wrong after them.
+type examinedSome struct {
+	lines []examined
+	err   error
+}
+
+// examineAll reads ahead and examines on all processors, as most of verifying is
+// about lines alone. The channel ends after the last, or with ctx.
+func (v *verifier) examineAll(ctx context.Context, fetch tree.Fetch) <-chan examinedSome {
+	const (
+		bundles = 16 // examined at a time
+		each    = 64 // lines, by one goroutine
+	)
+	out := make(chan examinedSome, 1)
+	go func() {
+		defer close(out)
+		for at := uint64(0); at < v.tree.size; {
+			var some examinedSome
+			for n := 0; n < bundles && at < v.tree.size && some.err == nil; n++ {
+				var lines [][]byte
+				lines, some.err = tree.Bundle(ctx, fetch, at/tree.Width, int(min(tree.Width, v.tree.size-at)))
+				for _, line := range lines {
+					some.lines = append(some.lines, examined{line: line})
+				}
+				at += tree.Width
+			}
+			var working sync.WaitGroup
+			for part := range slices.Chunk(some.lines, each) {
+				working.Go(func() {
+					for i := range part {
+						part[i] = examine(part[i].line)
+					}
+				})
+			}
+			working.Wait()
+			select {
+			case out <- some:
+			case <-ctx.Done():
+				return
+			}
+			if some.err != nil {
+				return
+			}
+		}
+	}()
+	return out
 }

@@ -129,11 +129,11 @@ func (v *verifier) history(ctx context.Context) error {
 }
 
 // line adds a line that follows the last one.
-func (t *treeCheck) line(ctx context.Context, line []byte) error {
+func (t *treeCheck) line(ctx context.Context, x examined) error {
 	if t.off() {
 		return nil // damage to the lines is damage to the tree: it says no more
 	}
-	if err := t.tree.Add(line); err != nil {
+	if err := t.tree.AddHashed(x.line, x.leaf); err != nil {
 		return t.v.add("", t.tree.Size(), err.Error())
 	}
 	if t.tree.Size() <= t.size {
@@ -203,8 +203,8 @@ func (t *treeCheck) end(ctx context.Context) error {
 
 // compare holds a tile or a bundle against the published one.
 func (t *treeCheck) compare(ctx context.Context, o tree.Object) error {
-	if t.off() {
-		return nil
+	if t.off() || t.v.store == nil && strings.HasPrefix(o.Path, "tile/entries/") {
+		return nil // strangers have the lines from there
 	}
 	there, err := t.fetch(ctx, o.Path, int64(len(o.Content)))
 	full, _, partial := strings.Cut(o.Path, ".p/")

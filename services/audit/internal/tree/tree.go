@@ -41,7 +41,10 @@ type Tree struct {
 func (t *Tree) Size() uint64 { return t.size }
 
 // Add appends an entry of at most MaxEntry bytes.
-func (t *Tree) Add(entry []byte) error {
+func (t *Tree) Add(entry []byte) error { return t.AddHashed(entry, tlog.RecordHash(entry)) }
+
+// AddHashed is Add for who has the entry's hash (tlog.RecordHash) already.
+func (t *Tree) AddHashed(entry []byte, hash tlog.Hash) error {
 	if len(entry) > MaxEntry {
 		return fmt.Errorf("entry %d: %d bytes, at most %d", t.size, len(entry), MaxEntry)
 	}
@@ -52,7 +55,7 @@ func (t *Tree) Add(entry []byte) error {
 		t.full = append(t.full, Object{bundlePath(t.size/Width-1, 0), t.bundle})
 		t.bundle = make([]byte, 0, len(t.bundle))
 	}
-	t.push(0, tlog.RecordHash(entry))
+	t.push(0, hash)
 	return nil
 }
 
