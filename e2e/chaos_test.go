@@ -244,16 +244,25 @@ func (s *stack) checkAudit(ctx context.Context) {
 			want[fmt.Sprint(stream, "/", m.Sequence)] = digest.Of(m.Data)
 		}
 	}
+	policy, err := audit.KeyPolicy(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	deadline := time.Now().Add(time.Minute)
 	for {
-		r, err := audit.Verify(ctx, store, audit.Options{})
+		r, err := audit.Verify(ctx, store, audit.Options{Policy: policy})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !r.OK() {
 			t.Fatalf("audit log: %+v", r.Problems)
 		}
-		if r.Entries == uint64(len(want)) || time.Now().After(deadline) {
+		published := r.Checkpoint != nil && r.Checkpoint.Verified && r.Checkpoint.Size == r.Entries
+		if published && r.Entries == uint64(len(want)) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%d entries for %d messages, published %+v", r.Entries, len(want), r.Checkpoint)
 			break
 		}
 		time.Sleep(200 * time.Millisecond)

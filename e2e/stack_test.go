@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"assize.dev/services/audit"
 	"assize.dev/services/sign"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/blob/storetest"
@@ -33,6 +34,7 @@ type stack struct {
 	env      []string
 	http     string // of ingest
 	public   string // file with the verdicts' public key
+	log      string // public key of the audit log
 }
 
 var serviceNames = []string{"ingest", "sign", "sbom", "scan", "verdict", "audit"}
@@ -52,6 +54,11 @@ func newStack(t testing.TB, extra ...string) *stack {
 	if err := key.WriteFiles(filepath.Join(s.dir, "sign.key"), s.public, ""); err != nil {
 		t.Fatal(err)
 	}
+	logKey, logPublic, err := audit.NewKey("assize.test/e2e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.log = logPublic
 	advisories := filepath.Join(s.dir, "advisories")
 	writeAdvisories(t, advisories)
 	s.env = append(append(os.Environ(),
@@ -61,6 +68,7 @@ func newStack(t testing.TB, extra ...string) *stack {
 		"ASSIZE_S3_ACCESS_KEY="+s3.AccessKey.Reveal(), "ASSIZE_S3_SECRET_KEY="+s3.SecretKey.Reveal(),
 		"ASSIZE_SIGN_KEY="+filepath.Join(s.dir, "sign.key"), "ASSIZE_ADVISORIES="+advisories,
 		"ASSIZE_SECRETS_KEY=0123456789abcdef0123456789abcdef", "ASSIZE_TRIM_INTERVAL=0s", "ASSIZE_LOG_LEVEL=warn",
+		"ASSIZE_AUDIT_KEY="+logKey,
 	), extra...)
 	s.nats = s.start("nats", "", filepath.Join(bin, "assize"), "nats", "--listen", natsAddr)
 	provision := exec.Command(filepath.Join(bin, "assize"), "provision")
