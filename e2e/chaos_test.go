@@ -15,6 +15,7 @@ import (
 
 	"assize.dev/services/audit"
 	"assize.dev/services/sign"
+	"assize.dev/services/verdict"
 	"assize.dev/shared/bus"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
@@ -80,6 +81,7 @@ func TestKillsLoseNothing(t *testing.T) {
 	t.Logf("%d uploads, %d kills", uploads, kills)
 	s.checkFacts(ctx, runs)
 	s.checkAudit(ctx)
+	s.checkReplay(ctx, runs)
 }
 
 // killInTurn kills one process after another and brings each back, until
@@ -279,5 +281,42 @@ func (s *stack) checkAudit(ctx context.Context) {
 	}
 	if len(want) > 0 {
 		t.Errorf("%d messages are not in the audit log", len(want))
+	}
+}
+
+// checkReplay makes decisions again from what is stored: the signed statements
+// follow, byte for byte. Some are enough, as a policy is compiled for each.
+func (s *stack) checkReplay(ctx context.Context, runs map[string]int) {
+	t := s.t
+	t.Helper()
+	store := s.blobs()
+	some := 0
+	for run := range runs {
+		if some++; some > 25 {
+			break
+		}
+		found, err := verdict.Find(ctx, store, run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		statement, _, err := sign.ReadVerdict(found[0].Envelope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := statement.Verdict()
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, err := verdict.RecordOf(ctx, store, p.Record.Key, p.Record.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := verdict.Replay(ctx, store, p.Record.Key, record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, err := sign.Restates(found[0].Envelope, d); err != nil || !same {
+			t.Errorf("run %s: another statement follows: %s, %v; signed %s", run, d.Decision, err, p.Decision)
+		}
 	}
 }

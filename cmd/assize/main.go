@@ -45,6 +45,8 @@ type cli struct {
 	Up            upCmd            `cmd:"" help:"Run every service in this process, for registries to upload to."`
 	Submit        submitCmd        `cmd:"" help:"Upload files to a running Assize."`
 	Watch         watchCmd         `cmd:"" help:"Follow verdicts as they are published."`
+	Verdict       verdictCmd       `cmd:"" help:"Show, explain and replay verdicts."`
+	Policy        policyCmd        `cmd:"" help:"Show a policy, and try one on stored evidence."`
 	VerifyVerdict verifyVerdictCmd `cmd:"" help:"Check verdicts that Assize signed, offline."`
 	Keygen        keygenCmd        `cmd:"" help:"Make or import a key pair."`
 	Keys          keysCmd          `cmd:"" help:"Show, rotate and revoke the keys that sign verdicts."`

@@ -1,0 +1,120 @@
+package verdict
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"assize.dev/services/verdict/internal/policy"
+	"assize.dev/shared/blob"
+	"assize.dev/shared/digest"
+	"assize.dev/shared/event"
+)
+
+// Stored is a verdict as the store keeps it.
+type Stored struct {
+	Artifact digest.Digest
+	Run      string
+	Envelope []byte // signed
+}
+
+const envelopeName = "verdict.dsse.json"
+
+// ErrNoVerdict says that there is no such verdict.
+var ErrNoVerdict = errors.New("there is no such verdict")
+
+// Find reads the verdicts about an artifact, or of one run, oldest first. A run
+// is looked for among all.
+func Find(ctx context.Context, store blob.Store, what string) ([]Stored, error) {
+	prefix, suffix := "verdicts/sha256/", "."+envelopeName
+	if d, err := digest.Parse(what); err == nil {
+		prefix += d.Hex() + "/"
+	} else if event.ValidRun(what) == nil {
+		suffix = "/" + what + suffix
+	} else {
+		return nil, fmt.Errorf("%.100q: want the digest of an artifact, sha256: and 64 hexadecimal digits, or a run", what)
+	}
+	var found []Stored
+	for info, err := range store.List(ctx, prefix, "") {
+		if err != nil {
+			return nil, err
+		}
+		if !strings.HasSuffix(info.Key, suffix) {
+			continue
+		}
+		hex, name, _ := strings.Cut(strings.TrimPrefix(info.Key, "verdicts/sha256/"), "/")
+		d, err := digest.Parse("sha256:" + hex)
+		if err != nil {
+			continue // not ours
+		}
+		envelope, err := object(ctx, store, info.Key, MaxRecord)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, Stored{d, strings.TrimSuffix(name, "."+envelopeName), envelope})
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s: %w", what, ErrNoVerdict)
+	}
+	return found, nil
+}
+
+// ErrCannotReplay says that what a verdict was decided on is not there any more,
+// or not what it was.
+var ErrCannotReplay = errors.New("it cannot be replayed")
+
+// RecordOf reads the record that a verdict names, by key and digest.
+func RecordOf(ctx context.Context, store blob.Store, key string, d digest.Digest) (*Record, error) {
+	text, err := object(ctx, store, key, MaxRecord)
+	if err == nil && digest.Of(text) != d {
+		err = fmt.Errorf("its digest is %s, the verdict says %s", digest.Of(text), d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: record %s: %w", ErrCannotReplay, key, err)
+	}
+	r, err := ParseRecord(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrCannotReplay, key, err)
+	}
+	return r, nil
+}
+
+// Replay makes the decision of a record again, by the policy it was made by,
+// which the store keeps under its digest.
+func Replay(ctx context.Context, store blob.Store, key string, r *Record) (event.Decision, error) {
+	bundle, err := object(ctx, store, blob.DocumentKey(r.Policy.Digest), 1<<30)
+	if err != nil {
+		return event.Decision{}, fmt.Errorf("%w: policy %s: %w", ErrCannotReplay, r.Policy.Digest, err)
+	}
+	p, err := policy.FromBundle(ctx, bundle)
+	if err != nil {
+		return event.Decision{}, fmt.Errorf("%w: policy %s: %w", ErrCannotReplay, r.Policy.Digest, err)
+	}
+	d, err := r.Decide(ctx, p)
+	d.Record.Key = key
+	return d, err
+}
+
+// Decide makes a decision of a record by any policy.
+func (r *Record) Decide(ctx context.Context, p *Policy) (event.Decision, error) {
+	c, err := r.Case()
+	if err != nil {
+		return event.Decision{}, err
+	}
+	d, _, err := Decide(ctx, p, c)
+	return d, err
+}
+
+func object(ctx context.Context, store blob.Store, key string, most int64) ([]byte, error) {
+	o, err := store.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	if o.Size() > most {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d", key, o.Size(), most)
+	}
+	return io.ReadAll(o)
+}
