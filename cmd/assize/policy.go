@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"assize.dev/services/verdict"
 	"assize.dev/shared/event"
@@ -13,6 +14,7 @@ import (
 
 type policyCmd struct {
 	Show policyShowCmd `cmd:"" help:"Show the settings in effect."`
+	Test policyTestCmd `cmd:"" help:"Hold a policy against examples, and run its tests in Rego."`
 	Eval policyEvalCmd `cmd:"" help:"Decide on stored evidence by a policy, without any effect."`
 }
 
@@ -55,6 +57,69 @@ unevaluated_severity: %s
 `, name.Digest, settings.Name, settings.MinimumGrade, settings.RequiredEvidence, settings.VulnerabilitySeverity,
 		settings.ContentSeverity, settings.SecretSeverity, settings.SecretConfidence, settings.UnevaluatedSeverity)
 	return err
+}
+
+type policyTestCmd struct {
+	Dir    string `arg:"" help:"Directory with cases (*.case.yaml), the records they name, and tests in Rego (*_test.rego)." type:"existingdir"`
+	Policy string `help:"Policy: a YAML file with settings, a Rego module, or a directory of modules; the built-in one by default." env:"ASSIZE_POLICY" placeholder:"FILE" type:"path"`
+}
+
+func (policyTestCmd) Help() string {
+	return `A case names a record, the evidence.json of a verdict, and what the policy
+should say of it; what is left out is not asked:
+
+  evidence: leaky.evidence.json
+  decision: deny
+  grade: risk
+  reasons:
+    secret/live: github_token    # a rule, and part of what it says
+  silent: [grade/minimum]        # rules that must not speak
+
+Exit codes: 0 all pass, 1 one fails, 3 error.
+
+Examples:
+  assize policy test --policy policy.yaml .
+  assize policy test --json . | jq -r 'select(.result=="failed").name'`
+}
+
+func (c *policyTestCmd) Run(ctx context.Context, g *globals) error {
+	p, err := verdict.LoadPolicy(ctx, c.Policy)
+	if err != nil {
+		return err
+	}
+	tests, err := verdict.TestPolicy(ctx, p, c.Dir)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, t := range tests {
+		if t.Result == verdict.TestFailed {
+			failed++
+		}
+		if g.JSON {
+			err = json.NewEncoder(g.stdout).Encode(t)
+		} else {
+			mark := map[string]string{verdict.TestPassed: "✓", verdict.TestFailed: "✗", verdict.TestSkipped: "-"}[t.Result]
+			_, err = fmt.Fprintf(g.stdout, "%s %s\n", mark, printable(t.Name))
+			for line := range strings.Lines(t.Problem) {
+				if err == nil {
+					_, err = fmt.Fprintf(g.stdout, "    %s\n", printable(strings.TrimSuffix(line, "\n")))
+				}
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !g.JSON {
+		if _, err := fmt.Fprintf(g.stdout, "%d of %d pass\n", len(tests)-failed, len(tests)); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return status(exitFail)
+	}
+	return nil
 }
 
 type policyEvalCmd struct {
