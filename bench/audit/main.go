@@ -22,6 +22,7 @@ import (
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
 
+	"assize.dev/bench/internal/cputime"
 	"assize.dev/services/audit"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/bus"
@@ -202,11 +203,11 @@ func appendTessera(ctx context.Context, dir, secret string, all [][]byte) error 
 }
 
 func measured(n int, f func() error) (cost, error) {
-	started, before := time.Now(), cpuTime()
+	started, before := time.Now(), cputime.Used()
 	if err := f(); err != nil {
 		return cost{}, err
 	}
-	took, used := time.Since(started), cpuTime()-before
+	took, used := time.Since(started), cputime.Used()-before
 	return cost{float64(n) / took.Seconds(), used.Seconds() * 1e6 / float64(n)}, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"assize.dev/bench/internal/cputime"
 )
 
 // Sample is how one kind of operation did.
@@ -32,7 +34,7 @@ func measure(ctx context.Context, n, clients int, op func(ctx context.Context, i
 		mu    sync.Mutex
 		took  = make([]time.Duration, 0, n)
 		begin = time.Now()
-		cpu   = cpuTime()
+		cpu   = cputime.Used()
 	)
 	group, ctx := errgroup.WithContext(ctx)
 	for range clients {
@@ -55,7 +57,7 @@ func measure(ctx context.Context, n, clients int, op func(ctx context.Context, i
 	if err := group.Wait(); err != nil {
 		return Sample{}, err
 	}
-	return sampleOf(took, clients, time.Since(begin), cpuTime()-cpu), nil
+	return sampleOf(took, clients, time.Since(begin), cputime.Used()-cpu), nil
 }
 
 func sampleOf(took []time.Duration, clients int, wall, cpu time.Duration) Sample {

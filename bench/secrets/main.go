@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/zricethezav/gitleaks/v8/detect"
 
+	"assize.dev/bench/internal/cputime"
 	"assize.dev/services/scan"
 )
 
@@ -176,7 +177,7 @@ func gitleaks(ctx context.Context, files []file, most int64) (speed float64, fou
 	}
 	const piece = 100_000
 	var done int64
-	start := cpuTime()
+	start := cputime.Used()
 	for _, f := range files {
 		if done >= most {
 			break
@@ -188,18 +189,18 @@ func gitleaks(ctx context.Context, files []file, most int64) (speed float64, fou
 			done += int64(n)
 		}
 	}
-	return float64(done) / 1e6 / (cpuTime() - start).Seconds(), found, nil
+	return float64(done) / 1e6 / (cputime.Used() - start).Seconds(), found, nil
 }
 
 // measured is the median of MB per CPU second over rounds.
 func measured(rounds int, megabytes float64, f func() error) (float64, error) {
 	var all []float64
 	for range max(1, rounds) {
-		start := cpuTime()
+		start := cputime.Used()
 		if err := f(); err != nil {
 			return 0, err
 		}
-		all = append(all, megabytes/max(cpuTime()-start, time.Microsecond).Seconds())
+		all = append(all, megabytes/max(cputime.Used()-start, time.Microsecond).Seconds())
 	}
 	slices.Sort(all)
 	return all[len(all)/2], nil

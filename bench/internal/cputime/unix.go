@@ -1,15 +1,16 @@
 //go:build unix
 
-package main
+// Package cputime tells what this process has had of the processors.
+package cputime
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTime is what this process has had of the processors. Unlike wall-clock
+// Used is what this process has had of the processors. Unlike wall-clock
 // time it hardly depends on who else uses the machine.
-func cpuTime() time.Duration {
+func Used() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
