@@ -45,17 +45,11 @@ func (c *policyShowCmd) Run(ctx context.Context, g *globals) error {
 			Settings any `json:"settings"`
 		}{name, settings})
 	}
-	_, err = fmt.Fprintf(g.stdout, `# %s
-name: %s
-minimum_grade: %s
-required_evidence: %q
-vulnerability_severity: %s
-content_severity: %s
-secret_severity: %s
-secret_confidence: %s
-unevaluated_severity: %s
-`, name.Digest, settings.Name, settings.MinimumGrade, settings.RequiredEvidence, settings.VulnerabilitySeverity,
-		settings.ContentSeverity, settings.SecretSeverity, settings.SecretConfidence, settings.UnevaluatedSeverity)
+	text, err := settings.YAML()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(g.stdout, "# %s\n%s", name.Digest, text)
 	return err
 }
 

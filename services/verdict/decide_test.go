@@ -22,6 +22,14 @@ func cve(id string, severity event.Severity, component string, fixed ...string) 
 	return event.Finding{ID: id, Class: event.ClassVulnerability, Severity: severity, Component: component, Fixed: fixed, Message: "m"}
 }
 
+// rated is a vulnerability of which more is known; it was published so many days
+// before it was looked up.
+func rated(severity event.Severity, epss, score float64, kev string, days int) event.Finding {
+	f := cve("CVE-1", severity, "pkg:gem/rack@1", "2")
+	f.EPSS, f.Score, f.KEV, f.Published = epss, score, kev, testTime.AddDate(0, 0, -days)
+	return f
+}
+
 func secret(severity event.Severity, confidence string) event.Finding {
 	return event.Finding{ID: "github-pat", Class: event.ClassSecret, Severity: severity, Confidence: confidence, Location: "lib/config.py", Line: 12}
 }
@@ -80,6 +88,43 @@ func TestDecisions(t *testing.T) {
 
 		{"critical vulnerability with a fix", nil, func(f facts) { f.found(vul, cve("CVE-2021-35042", event.Critical, "pkg:pypi/django@3.2.0", "3.2.1")) },
 			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-2021-35042 (critical) in django 3.2.0, fixed in 3.2.1" + riskDeny},
+		{"exploited, though only of low severity", func(s *policy.Settings) { s.VulnerabilityExploited = true }, func(f facts) { f.found(vul, rated(event.Low, 0, 0, "2026-01-01", 400)) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (low, exploited since 2026-01-01) in rack 1, fixed in 2" + riskDeny},
+		{"exploited, and nobody asks", nil, func(f facts) { f.found(vul, rated(event.Low, 0, 0, "2026-01-01", 400)) },
+			"allow community\nallow finding/tolerated [vulnerabilities] below the threshold in the vulnerabilities evidence: 1, the worst is CVE-1 (low)\n" + closing},
+		{"likely to be exploited", func(s *policy.Settings) { s.VulnerabilityEPSS = 0.5 }, func(f facts) { f.found(vul, rated(event.Medium, 0.5, 0, "", 400)) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (medium, EPSS 0.50) in rack 1, fixed in 2" + riskDeny},
+		{"less likely", func(s *policy.Settings) { s.VulnerabilityEPSS = 0.5 }, func(f facts) { f.found(vul, rated(event.Medium, 0.49, 0, "", 400)) },
+			"allow community\nallow finding/tolerated [vulnerabilities] below the threshold in the vulnerabilities evidence: 1, the worst is CVE-1 (medium)\n" + closing},
+		{"by its score", func(s *policy.Settings) { s.VulnerabilityCVSS = 6.5 }, func(f facts) { f.found(vul, rated(event.Medium, 0, 6.5, "", 400)) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (medium) in rack 1, fixed in 2" + riskDeny},
+		{"no fix, and only those with one count", func(s *policy.Settings) { s.VulnerabilityFixableOnly = true }, func(f facts) { f.found(vul, cve("CVE-1", event.Critical, "pkg:gem/rack@1")) },
+			"allow community\nallow vulnerability/spared [vulnerabilities] CVE-1 (critical) in rack 1 does not count: no fixed version is known\n" + closing},
+		{"in its days of grace", func(s *policy.Settings) { s.VulnerabilityGraceDays = 14 }, func(f facts) { f.found(vul, rated(event.High, 0, 0, "", 3)) },
+			"allow community\nallow vulnerability/spared [vulnerabilities] CVE-1 (high) in rack 1 does not count: it was published 3 days before, and 14 are granted\n" + closing},
+		{"after its days of grace", func(s *policy.Settings) { s.VulnerabilityGraceDays = 14 }, func(f facts) { f.found(vul, rated(event.High, 0, 0, "", 14)) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high) in rack 1, fixed in 2" + riskDeny},
+		{"no grace for what is exploited", func(s *policy.Settings) { s.VulnerabilityGraceDays = 14 }, func(f facts) { f.found(vul, rated(event.High, 0, 0, "2026-03-03", 3)) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high, exploited since 2026-03-03) in rack 1, fixed in 2" + riskDeny},
+		{"no grace without a day of publication", func(s *policy.Settings) { s.VulnerabilityGraceDays = 14 }, func(f facts) { f.found(vul, cve("CVE-1", event.High, "pkg:gem/rack@1", "2")) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high) in rack 1, fixed in 2" + riskDeny},
+		{"more than are listed, and mild ones may count", func(s *policy.Settings) { s.VulnerabilityEPSS = 0.5 },
+			func(f facts) { f.found(vul, rated(event.Low, 0.1, 0, "", 400)); f[vul].FindingsTotal = 200 },
+			"hold community\nhold evidence/unlisted [vulnerabilities] 199 of 200 vulnerabilities are not listed and may be exploited, likely to be, or grave: read the document \"findings\"\n" +
+				"allow finding/tolerated [vulnerabilities] below the threshold in the vulnerabilities evidence: 1, the worst is CVE-1 (low)"},
+		{"signature of a kind that is asked for", func(s *policy.Settings) { s.RequireSignature = []string{"openpgp", "ed25519"} }, func(f facts) { f.signed(0) },
+			"allow verified\nallow evidence/complete [] all 5 kinds of evidence complete, grade verified meets the minimum community"},
+		{"signature of another kind", func(s *policy.Settings) { s.RequireSignature = []string{"openpgp", "sigstore"} }, func(f facts) { f.signed(0) },
+			"deny verified\ndeny signature/required [signature] no valid signature by a trusted key of kind openpgp or sigstore: have the publisher sign it"},
+		{"signature asked for, and none looked at", func(s *policy.Settings) { s.RequireSignature = []string{"openpgp"} }, func(f facts) { f.status(sig, event.Failed, "broken") },
+			"hold community\nhold signature/required [signature] no valid signature by a trusted key of kind openpgp: have the publisher sign it\n" +
+				"hold evidence/failed [signature] the signature evidence failed: broken: mend that and have the artifact examined again"},
+		{"build level that is asked for", func(s *policy.Settings) { s.MinimumSLSALevel = 2 }, func(f facts) { f.signed(2) },
+			"allow verified\nallow evidence/complete [] all 5 kinds of evidence complete, grade verified meets the minimum community"},
+		{"lower build level", func(s *policy.Settings) { s.MinimumSLSALevel = 2 }, func(f facts) { f.signed(1) },
+			"deny verified\ndeny slsa/minimum [signature] provenance of SLSA build level 2 is asked for, level 1 is proven"},
+		{"no provenance", func(s *policy.Settings) { s.MinimumSLSALevel = 1 }, func(facts) {},
+			"deny community\ndeny slsa/minimum [signature] provenance of SLSA build level 1 is asked for, level 0 is proven"},
 		{"vulnerability without a fix, scoped name", nil, func(f facts) { f.found(vul, cve("GHSA-1", event.High, "pkg:npm/%40babel/core@7.0.0?x=1#y")) },
 			"deny risk\ndeny vulnerability/known [vulnerabilities] GHSA-1 (high) in @babel/core 7.0.0, no fixed version is known" + riskDeny},
 		{"unknown severity counts as high", nil, func(f facts) { f.found(vul, cve("OSV-1", event.Unknown, "pkg:golang/example.org/x/y@v1.2.3")) },

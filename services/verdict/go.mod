@@ -6,7 +6,10 @@ require assize.dev/shared v0.0.0
 
 replace assize.dev/shared => ../../shared
 
-require github.com/open-policy-agent/opa v1.20.2
+require (
+	github.com/open-policy-agent/opa v1.20.2
+	go.yaml.in/yaml/v3 v3.0.5
+)
 
 require (
 	github.com/google/uuid v1.6.0 // indirect
@@ -96,7 +99,6 @@ require (
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.opentelemetry.io/proto/otlp v1.11.1 // indirect
 	go.yaml.in/yaml/v2 v2.4.4 // indirect
-	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect

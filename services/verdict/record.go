@@ -29,6 +29,9 @@ type Record struct {
 	// the decision says has changed.
 	Before         *join.Before `json:"before,omitempty"`
 	BeforeEvidence []Fact       `json:"beforeEvidence,omitempty"`
+
+	digest digest.Digest // of the text that was parsed
+	size   int64
 }
 
 // Fact is one message of the stream. The data is kept in base64, because its digest
@@ -100,6 +103,7 @@ func ParseRecord(text []byte) (*Record, error) {
 			return nil, fmt.Errorf("record: %s fact has digest %s, not %s", cmp.Or(f.Kind, "artifact"), got, f.Digest)
 		}
 	}
+	r.digest, r.size = digest.Of(text), int64(len(text))
 	return &r, nil
 }
 

@@ -93,7 +93,8 @@ func Replay(ctx context.Context, store blob.Store, key string, r *Record) (event
 		return event.Decision{}, fmt.Errorf("%w: policy %s: %w", ErrCannotReplay, r.Policy.Digest, err)
 	}
 	d, err := r.Decide(ctx, p)
-	d.Record.Key = key
+	// A record that is written today may say more than that one did.
+	d.Record.Key, d.Record.Digest, d.Record.Size = key, r.digest, r.size
 	return d, err
 }
 

@@ -47,9 +47,9 @@ reasons := array.concat(concerns, [r | decision == "allow"; r := all_is_well])
 concerns := [r |
 	some group in [
 		signature_broken, malware, vulnerabilities, secrets, unsafe_content,
-		grade_too_low,
-		evidence_incomplete, unlisted_findings, unevaluated,
-		excused_vulnerabilities, tolerated_secrets, tolerated_findings,
+		grade_too_low, signature_required, slsa_too_low,
+		evidence_incomplete, unlisted_findings, unlisted_vulnerabilities, unevaluated,
+		excused_vulnerabilities, spared_vulnerabilities, tolerated_secrets, tolerated_findings,
 	]
 	some r in group
 ]
@@ -109,6 +109,42 @@ shortfall_kind := "" if {
 	grade == "risk"
 } else := "signature"
 
+# --- Signatures and provenance that are asked for ---------------------------
+
+# What nobody could look at yet holds; what was looked at and is not there denies.
+signature_outcome := "deny" if {
+	signature_answered
+} else := "hold"
+
+signature_required := [r |
+	count(settings.require_signature) > 0
+	not signed_as_required
+	r := reason("signature/required", signature_outcome, sprintf(
+		"no valid signature by a trusted key of kind %s: have the publisher sign it",
+		[concat(" or ", settings.require_signature)],
+	), "signature")
+]
+
+signed_as_required if {
+	trusted_signature
+	some s in signature.verification.signatures
+	s.valid
+	s.trust == "trusted"
+	s.kind in settings.require_signature
+}
+
+slsa_too_low := [r |
+	slsa_level < settings.minimum_slsa_level
+	r := reason("slsa/minimum", signature_outcome, sprintf(
+		"provenance of SLSA build level %d is asked for, level %d is proven",
+		[settings.minimum_slsa_level, slsa_level],
+	), "signature")
+]
+
+slsa_level := object.get(signature.verification, "slsaLevel", 0) if {
+	trusted_signature
+} else := 0
+
 # --- Evidence -------------------------------------------------------------
 
 evidence := {e.kind: e | some e in input.evidence}
@@ -163,6 +199,25 @@ unlisted_findings := [r |
 		[e.findingsTotal - count(listed), e.findingsTotal, e.kind],
 	), e.kind)
 ]
+
+# Where mild ones may count, too, every one that is not listed may.
+unlisted_vulnerabilities := [r |
+	mild_may_count
+	e := evidence.vulnerabilities
+	listed := object.get(e, "findings", [])
+	e.findingsTotal > count(listed)
+	not has_risk(e)
+	r := reason("evidence/unlisted", "hold", sprintf(
+		"%d of %d vulnerabilities are not listed and may be exploited, likely to be, or grave: read the document \"findings\"",
+		[e.findingsTotal - count(listed), e.findingsTotal],
+	), e.kind)
+]
+
+mild_may_count if settings.vulnerability_exploited
+
+mild_may_count if settings.vulnerability_epss > 0
+
+mild_may_count if settings.vulnerability_cvss > 0
 
 mildest(listed) := min([rank(f.severity) | some f in listed]) if {
 	count(listed) > 0
@@ -259,11 +314,64 @@ vulnerabilities := [r |
 	some e in input.evidence
 	some f in e.findings
 	f.class == "vulnerability"
-	rank(f.severity) >= rank(settings.vulnerability_severity)
+	serious(f)
 	not excused(f)
+	not spared(f, e)
 	r := reason("vulnerability/known", harm, sprintf(
 		"%s (%s) in %s, %s",
 		[f.id, gravity(f), subject(f), fixed_in_words(f)],
+	), e.kind)
+]
+
+serious(f) if rank(f.severity) >= rank(settings.vulnerability_severity)
+
+serious(f) if {
+	settings.vulnerability_exploited
+	f.kev
+}
+
+serious(f) if {
+	settings.vulnerability_epss > 0
+	f.epss >= settings.vulnerability_epss
+}
+
+serious(f) if {
+	settings.vulnerability_cvss > 0
+	f.score >= settings.vulnerability_cvss
+}
+
+# Why a serious one does not count, as the operator wants it.
+spared(f, e) := "no fixed version is known" if {
+	settings.vulnerability_fixable_only
+	count(object.get(f, "fixed", [])) == 0
+} else := sprintf("it was published %d days before, and %d are granted", [floor(age(f, e)), settings.vulnerability_grace_days]) if {
+	settings.vulnerability_grace_days > 0
+	not f.kev
+	age(f, e) < settings.vulnerability_grace_days
+}
+
+# In days, when it was looked up; undefined if one of the days is not known.
+age(f, e) := (time.parse_rfc3339_ns(e.finished) - time.parse_rfc3339_ns(f.published)) / (((24 * 60) * 60) * 1000000000) if {
+	countable(e.finished)
+	countable(f.published)
+}
+
+# Nanoseconds since 1970 end in 2262.
+countable(moment) if {
+	moment >= "1970"
+	moment < "2262"
+}
+
+spared_vulnerabilities := [r |
+	some e in input.evidence
+	some f in e.findings
+	f.class == "vulnerability"
+	serious(f)
+	not excused(f)
+	why_not := spared(f, e)
+	r := reason("vulnerability/spared", "allow", sprintf(
+		"%s (%s) in %s does not count: %s",
+		[f.id, gravity(f), subject(f), why_not],
 	), e.kind)
 ]
 
@@ -371,7 +479,7 @@ tolerated_findings := [r |
 tolerated(f) if {
 	f.class == "vulnerability"
 	not excused(f)
-	rank(f.severity) < rank(settings.vulnerability_severity)
+	not serious(f)
 }
 
 tolerated(f) if {

@@ -132,6 +132,11 @@ func compile(ctx context.Context, s Settings, modules []module) (*Policy, error)
 	if err != nil {
 		return nil, err
 	}
+	return prepare(ctx, s, data, modules, bundle)
+}
+
+// prepare compiles modules that see data as their settings.
+func prepare(ctx context.Context, s Settings, data any, modules []module, bundle []byte) (*Policy, error) {
 	options := []func(*rego.Rego){
 		rego.Query(entryPoint),
 		rego.SetRegoVersion(ast.RegoV1),

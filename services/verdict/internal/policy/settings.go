@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"go.yaml.in/yaml/v3"
+
 	"assize.dev/shared/config"
 	"assize.dev/shared/event"
 )
@@ -23,6 +25,12 @@ type Settings struct {
 	// unsafe content are reported and tolerated; broken signatures and
 	// malware are denied all the same.
 	MinimumGrade event.Grade `yaml:"minimum_grade" json:"minimum_grade"`
+	// RequireSignature lists kinds of signatures (openpgp, sigstore, x509, …) of
+	// which one has to be valid and trusted. Default: none is asked for.
+	RequireSignature []string `yaml:"require_signature" json:"require_signature"`
+	// MinimumSLSALevel is the least SLSA build level that trusted provenance
+	// has to prove, 0 (default) to 3.
+	MinimumSLSALevel int `yaml:"minimum_slsa_level" json:"minimum_slsa_level"`
 	// RequiredEvidence lists the kinds that must be complete or not
 	// applicable, third parties' kinds included. Default: the five kinds
 	// that Assize produces. Evidence of other kinds is not waited for.
@@ -31,8 +39,20 @@ type Settings struct {
 	// least severities that make the grade risk: critical, high (default),
 	// medium, low or info. Findings of unknown severity count as high.
 	VulnerabilitySeverity event.Severity `yaml:"vulnerability_severity" json:"vulnerability_severity"`
-	ContentSeverity       event.Severity `yaml:"content_severity" json:"content_severity"`
-	SecretSeverity        event.Severity `yaml:"secret_severity" json:"secret_severity"`
+	// A vulnerability that is milder counts all the same if it is exploited
+	// (CISA's catalogue), or as likely to be (EPSS, 0 to 1) or as grave (CVSS
+	// score, 0 to 10) as this or more; 0 and false, the defaults, ask for nothing.
+	VulnerabilityExploited bool    `yaml:"vulnerability_exploited" json:"vulnerability_exploited"`
+	VulnerabilityEPSS      float64 `yaml:"vulnerability_epss" json:"vulnerability_epss"`
+	VulnerabilityCVSS      float64 `yaml:"vulnerability_cvss" json:"vulnerability_cvss"`
+	// VulnerabilityFixableOnly spares those of which no fixed version is known.
+	VulnerabilityFixableOnly bool `yaml:"vulnerability_fixable_only" json:"vulnerability_fixable_only"`
+	// VulnerabilityGraceDays spares those that were published less than so many
+	// days before they were looked up, unless they are exploited.
+	VulnerabilityGraceDays int `yaml:"vulnerability_grace_days" json:"vulnerability_grace_days"`
+
+	ContentSeverity event.Severity `yaml:"content_severity" json:"content_severity"`
+	SecretSeverity  event.Severity `yaml:"secret_severity" json:"secret_severity"`
 	// SecretConfidence is the least confidence at which a secret makes the
 	// grade risk: checksum, structure, entropy (default) or generic. What
 	// is below is reported, no more.
@@ -54,6 +74,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		Name:                  "assize/default",
 		MinimumGrade:          event.GradeCommunity,
+		RequireSignature:      []string{},
 		RequiredEvidence:      slices.Clone(event.Kinds),
 		VulnerabilitySeverity: event.High,
 		ContentSeverity:       event.High,
@@ -99,8 +120,33 @@ func (s Settings) Validate() error {
 	if !slices.Contains([]string{"checksum", "structure", "entropy", "generic"}, s.SecretConfidence) {
 		errs = append(errs, fmt.Errorf("secret_confidence: %.80q: want checksum, structure, entropy or generic", s.SecretConfidence))
 	}
+	errs = append(errs, s.validNumbers()...)
 	return errors.Join(append(errs, s.validRequired()...)...)
 }
+
+func (s Settings) validNumbers() (errs []error) {
+	between := func(key string, value, most float64) {
+		if !(value >= 0 && value <= most) { // which NaN is not
+			errs = append(errs, fmt.Errorf("%s: %v: want 0 to %v", key, value, most))
+		}
+	}
+	between("minimum_slsa_level", float64(s.MinimumSLSALevel), 3)
+	between("vulnerability_epss", s.VulnerabilityEPSS, 1)
+	between("vulnerability_cvss", s.VulnerabilityCVSS, 10)
+	between("vulnerability_grace_days", float64(s.VulnerabilityGraceDays), 3650)
+	if len(s.RequireSignature) > maxRequired {
+		errs = append(errs, fmt.Errorf("require_signature: %d kinds: want %d at most", len(s.RequireSignature), maxRequired))
+	}
+	for _, kind := range s.RequireSignature {
+		if kind == "" || len(kind) > maxKind || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			errs = append(errs, fmt.Errorf("require_signature: %.80q: want 1 to %d lower-case letters, digits, - and _", kind, maxKind))
+		}
+	}
+	return errs
+}
+
+// YAML is the settings as ParseSettings reads them.
+func (s Settings) YAML() ([]byte, error) { return yaml.Marshal(s) }
 
 func (s Settings) validRequired() (errs []error) {
 	if n := len(s.RequiredEvidence); n == 0 || n > maxRequired {
