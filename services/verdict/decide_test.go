@@ -22,6 +22,11 @@ func cve(id string, severity event.Severity, component string, fixed ...string) 
 	return event.Finding{ID: id, Class: event.ClassVulnerability, Severity: severity, Component: component, Fixed: fixed, Message: "m"}
 }
 
+func waive(w policy.Waiver) func(*policy.Settings) {
+	w.Reason, w.Owner = "not reachable", "ann"
+	return func(s *policy.Settings) { s.Waivers = []policy.Waiver{w} }
+}
+
 // rated is a vulnerability of which more is known; it was published so many days
 // before it was looked up.
 func rated(severity event.Severity, epss, score float64, kev string, days int) event.Finding {
@@ -112,6 +117,30 @@ func TestDecisions(t *testing.T) {
 			func(f facts) { f.found(vul, rated(event.Low, 0.1, 0, "", 400)); f[vul].FindingsTotal = 200 },
 			"hold community\nhold evidence/unlisted [vulnerabilities] 199 of 200 vulnerabilities are not listed and may be exploited, likely to be, or grave: read the document \"findings\"\n" +
 				"allow finding/tolerated [vulnerabilities] below the threshold in the vulnerabilities evidence: 1, the worst is CVE-1 (low)"},
+		{"waived until a day to come", waive(policy.Waiver{Finding: "CVE-1", Expires: "2026-03-05"}), func(f facts) { f.found(vul, rated(event.High, 0, 0, "", 400)) },
+			"allow community\nallow finding/waived [vulnerabilities] CVE-1 (high) in rack 1 does not count until 2026-03-05: not reachable (ann)\n" + closing},
+		{"waived until today", waive(policy.Waiver{Finding: "CVE-1", Expires: "2026-03-04"}), func(f facts) { f.found(vul, rated(event.High, 0, 0, "", 400)) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high) in rack 1, fixed in 2" + riskDeny},
+		{"waived by alias, in a package", waive(policy.Waiver{Finding: "GHSA-1", Package: "pkg:gem/rack", Expires: "2027-01-01"}),
+			func(f facts) {
+				v := rated(event.High, 0, 0, "", 400)
+				v.Aliases = []string{"GHSA-1"}
+				f.found(vul, v)
+			},
+			"allow community\nallow finding/waived [vulnerabilities] CVE-1 (high) in rack 1 does not count until 2027-01-01: not reachable (ann)\n" + closing},
+		{"waived in another package", waive(policy.Waiver{Finding: "CVE-1", Package: "pkg:gem/rac", Expires: "2027-01-01"}), func(f facts) { f.found(vul, rated(event.High, 0, 0, "", 400)) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high) in rack 1, fixed in 2" + riskDeny},
+		{"waived in another version", waive(policy.Waiver{Package: "pkg:gem/rack@2", Expires: "2027-01-01"}), func(f facts) { f.found(vul, rated(event.High, 0, 0, "", 400)) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high) in rack 1, fixed in 2" + riskDeny},
+		{"waived in another artifact", waive(policy.Waiver{Artifact: string(other), Expires: "2027-01-01"}), func(f facts) { f.found(vul, rated(event.High, 0, 0, "", 400)) },
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high) in rack 1, fixed in 2" + riskDeny},
+		{"a secret waived in this artifact", waive(policy.Waiver{Finding: "github-pat", Artifact: string(testDigest), Expires: "2027-01-01"}), func(f facts) { f.found(sec, secret(event.High, "checksum")) },
+			"allow community\nallow finding/waived [secrets] github-pat (high) in lib/config.py line 12 does not count until 2027-01-01: not reachable (ann)\n" + closing},
+		{"malware is not waived", waive(policy.Waiver{Artifact: string(testDigest), Expires: "2027-01-01"}),
+			func(f facts) {
+				f.found(vul, event.Finding{ID: "MAL-1", Class: event.ClassMalware, Severity: event.Critical, Component: "pkg:gem/rack@1"})
+			},
+			"deny risk\ndeny malware/known [vulnerabilities] rack 1 is malware: MAL-1: do not install it, and look for where it already is" + riskDeny},
 		{"signature of a kind that is asked for", func(s *policy.Settings) { s.RequireSignature = []string{"openpgp", "ed25519"} }, func(f facts) { f.signed(0) },
 			"allow verified\nallow evidence/complete [] all 5 kinds of evidence complete, grade verified meets the minimum community"},
 		{"signature of another kind", func(s *policy.Settings) { s.RequireSignature = []string{"openpgp", "sigstore"} }, func(f facts) { f.signed(0) },

@@ -49,7 +49,7 @@ concerns := [r |
 		signature_broken, malware, vulnerabilities, secrets, unsafe_content,
 		grade_too_low, signature_required, slsa_too_low,
 		evidence_incomplete, unlisted_findings, unlisted_vulnerabilities, unevaluated,
-		excused_vulnerabilities, spared_vulnerabilities, tolerated_secrets, tolerated_findings,
+		excused_vulnerabilities, spared_vulnerabilities, waived_findings, tolerated_secrets, tolerated_findings,
 	]
 	some r in group
 ]
@@ -317,6 +317,7 @@ vulnerabilities := [r |
 	serious(f)
 	not excused(f)
 	not spared(f, e)
+	not waived(f, e)
 	r := reason("vulnerability/known", harm, sprintf(
 		"%s (%s) in %s, %s",
 		[f.id, gravity(f), subject(f), fixed_in_words(f)],
@@ -368,6 +369,7 @@ spared_vulnerabilities := [r |
 	f.class == "vulnerability"
 	serious(f)
 	not excused(f)
+	not waived(f, e)
 	why_not := spared(f, e)
 	r := reason("vulnerability/spared", "allow", sprintf(
 		"%s (%s) in %s does not count: %s",
@@ -409,6 +411,68 @@ likely(f) := sprintf("EPSS %.2f", [f.epss]) if {
 	f.epss >= 0.01
 } else := ""
 
+# --- Waivers ----------------------------------------------------------------
+
+# The first waiver that lets a finding pass on the day it was found.
+waived(f, e) := waivers(f, e)[0]
+
+waivers(f, e) := [w |
+	some w in settings.waivers
+	named(w, f)
+	in_package(w, f)
+	w.artifact in {"", input.artifact.digest}
+	substring(e.finished, 0, 10) < w.expires
+]
+
+named(w, _) if w.finding == ""
+
+named(w, f) if w.finding == f.id
+
+named(w, f) if w.finding in object.get(f, "aliases", [])
+
+in_package(w, _) if w.package == ""
+
+in_package(w, f) if w.package == f.component
+
+in_package(w, f) if {
+	some separator in ["@", "?"]
+	startswith(f.component, concat("", [w.package, separator]))
+}
+
+# What would count, had it not been waived.
+waived_findings := [r |
+	some e in input.evidence
+	some f in e.findings
+	would_count(f)
+	w := waived(f, e)
+	r := reason("finding/waived", "allow", sprintf(
+		"%s (%s) in %s does not count until %s: %s (%s)",
+		[f.id, f.severity, about(f), w.expires, w.reason, w.owner],
+	), e.kind)
+]
+
+about(f) := subject(f) if {
+	f.component
+} else := place(f)
+
+would_count(f) if {
+	f.class == "vulnerability"
+	serious(f)
+	not excused(f)
+}
+
+would_count(f) if {
+	f.class == "secret"
+	live(f)
+}
+
+would_count(f) if {
+	not f.class in other_classes
+	rank(f.severity) >= rank(settings.content_severity)
+}
+
+would_count(f) if f.class == "unevaluated"
+
 live(f) if {
 	rank(f.severity) >= rank(settings.secret_severity)
 	confidence(f) >= confidence_rank[settings.secret_confidence]
@@ -419,6 +483,7 @@ secrets := [r |
 	some f in e.findings
 	f.class == "secret"
 	live(f)
+	not waived(f, e)
 	r := reason("secret/live", harm, sprintf(
 		"%s holds a secret: %s (%s): revoke it and publish a version without it",
 		[place(f), f.id, graded(f)],
@@ -445,6 +510,7 @@ unsafe_content := [r |
 	some f in e.findings
 	not f.class in other_classes
 	rank(f.severity) >= rank(settings.content_severity)
+	not waived(f, e)
 	r := reason("content/unsafe", harm, sprintf(
 		"%s is unsafe: %s (%s)%s",
 		[place(f), f.id, f.severity, after(f.message)],
@@ -455,6 +521,7 @@ unevaluated := [r |
 	some e in input.evidence
 	some f in e.findings
 	f.class == "unevaluated"
+	not waived(f, e)
 	r := reason("finding/unevaluated", unevaluated_outcome(f), sprintf(
 		"%s was not judged: %s%s",
 		[subject(f), f.id, after(f.message)],

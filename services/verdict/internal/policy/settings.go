@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
 	"assize.dev/shared/config"
+	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
 
@@ -60,6 +62,21 @@ type Settings struct {
 	// UnevaluatedSeverity is the least severity at which something that no
 	// rule could judge holds the artifact. Default high.
 	UnevaluatedSeverity event.Severity `yaml:"unevaluated_severity" json:"unevaluated_severity"`
+	// Waivers let single findings pass for a time. Default: none.
+	Waivers []Waiver `yaml:"waivers" json:"waivers"`
+}
+
+// Waiver lets findings pass until a day, all that it names being so: findings
+// with this id or alias, in this package, in this artifact. Known malware and
+// broken signatures are never waived.
+type Waiver struct {
+	Finding  string `yaml:"finding" json:"finding"`   // id or alias, as in CVE-2021-23337
+	Package  string `yaml:"package" json:"package"`   // package URL, with a version or of all versions
+	Artifact string `yaml:"artifact" json:"artifact"` // digest
+	Reason   string `yaml:"reason" json:"reason"`
+	Owner    string `yaml:"owner" json:"owner"`
+	// Expires is the first day (YYYY-MM-DD, UTC) on which it does not count.
+	Expires string `yaml:"expires" json:"expires"`
 }
 
 // Bounds of what settings may say.
@@ -67,6 +84,8 @@ const (
 	maxSettings = 64 << 10 // bytes of YAML
 	maxRequired = 32       // kinds of evidence
 	maxKind     = 64       // bytes of a kind's name
+	maxWaivers  = 500
+	maxWords    = 200 // bytes of a waiver's reason or owner
 )
 
 // DefaultSettings are what holds where nothing is configured.
@@ -81,6 +100,7 @@ func DefaultSettings() Settings {
 		SecretSeverity:        event.High,
 		SecretConfidence:      "entropy",
 		UnevaluatedSeverity:   event.High,
+		Waivers:               []Waiver{},
 	}
 }
 
@@ -121,7 +141,42 @@ func (s Settings) Validate() error {
 		errs = append(errs, fmt.Errorf("secret_confidence: %.80q: want checksum, structure, entropy or generic", s.SecretConfidence))
 	}
 	errs = append(errs, s.validNumbers()...)
+	if len(s.Waivers) > maxWaivers {
+		errs = append(errs, fmt.Errorf("waivers: %d, want %d at most", len(s.Waivers), maxWaivers))
+	}
+	for i, w := range s.Waivers {
+		if err := w.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("waivers: number %d: %w", i+1, err))
+		}
+	}
 	return errors.Join(append(errs, s.validRequired()...)...)
+}
+
+func (w *Waiver) validate() error {
+	var errs []error
+	if w.Finding == "" && w.Package == "" && w.Artifact == "" {
+		errs = append(errs, errors.New("it names neither a finding, nor a package, nor an artifact"))
+	}
+	if w.Package != "" && !strings.HasPrefix(w.Package, "pkg:") {
+		errs = append(errs, fmt.Errorf("package: %.80q: want a package URL", w.Package))
+	}
+	if w.Artifact != "" {
+		if _, err := digest.Parse(w.Artifact); err != nil {
+			errs = append(errs, fmt.Errorf("artifact: %w", err))
+		}
+	}
+	for key, text := range map[string]string{"reason": w.Reason, "owner": w.Owner} {
+		if text == "" || len(text) > maxWords || !utf8.ValidString(text) {
+			errs = append(errs, fmt.Errorf("%s: want 1 to %d bytes of UTF-8", key, maxWords))
+		}
+	}
+	if len(w.Finding) > maxWords || len(w.Package) > event.MaxName {
+		errs = append(errs, errors.New("finding or package: too long"))
+	}
+	if _, err := time.Parse(time.DateOnly, w.Expires); err != nil {
+		errs = append(errs, fmt.Errorf("expires: %.40q: want a day, YYYY-MM-DD", w.Expires))
+	}
+	return errors.Join(errs...)
 }
 
 func (s Settings) validNumbers() (errs []error) {
