@@ -16,6 +16,7 @@ type policyCmd struct {
 	Show policyShowCmd `cmd:"" help:"Show the settings in effect."`
 	Test policyTestCmd `cmd:"" help:"Hold a policy against examples, and run its tests in Rego."`
 	Eval policyEvalCmd `cmd:"" help:"Decide on stored evidence by a policy, without any effect."`
+	Diff policyDiffCmd `cmd:"" help:"Say which past verdicts would be others by a policy, and why."`
 }
 
 type policyShowCmd struct {

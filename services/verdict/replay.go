@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
 	"assize.dev/services/verdict/internal/policy"
@@ -44,21 +45,51 @@ func Find(ctx context.Context, store blob.Store, what string) ([]Stored, error) 
 		if !strings.HasSuffix(info.Key, suffix) {
 			continue
 		}
-		hex, name, _ := strings.Cut(strings.TrimPrefix(info.Key, "verdicts/sha256/"), "/")
-		d, err := digest.Parse("sha256:" + hex)
-		if err != nil {
+		s, ok := storedAt(info.Key)
+		if !ok {
 			continue // not ours
 		}
-		envelope, err := object(ctx, store, info.Key, MaxRecord)
-		if err != nil {
+		if s.Envelope, err = object(ctx, store, info.Key, MaxRecord); err != nil {
 			return nil, err
 		}
-		found = append(found, Stored{d, strings.TrimSuffix(name, "."+envelopeName), envelope})
+		found = append(found, s)
 	}
 	if len(found) == 0 {
 		return nil, fmt.Errorf("%s: %w", what, ErrNoVerdict)
 	}
 	return found, nil
+}
+
+// All gives every verdict there is, in the order of artifacts and, of each, of
+// time. An error is yielded once, last.
+func All(ctx context.Context, store blob.Store) iter.Seq2[Stored, error] {
+	return func(yield func(Stored, error) bool) {
+		for info, err := range store.List(ctx, "verdicts/sha256/", "") {
+			if err != nil {
+				yield(Stored{}, err)
+				return
+			}
+			s, ok := storedAt(info.Key)
+			if !ok {
+				continue
+			}
+			if s.Envelope, err = object(ctx, store, info.Key, MaxRecord); err != nil {
+				yield(Stored{}, err)
+				return
+			}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// storedAt reads the key of an envelope.
+func storedAt(key string) (Stored, bool) {
+	name, ok := strings.CutSuffix(strings.TrimPrefix(key, "verdicts/sha256/"), "."+envelopeName)
+	hex, run, _ := strings.Cut(name, "/")
+	d, err := digest.Parse("sha256:" + hex)
+	return Stored{Artifact: d, Run: run}, ok && err == nil && event.ValidRun(run) == nil
 }
 
 // ErrCannotReplay says that what a verdict was decided on is not there any more,
