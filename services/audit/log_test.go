@@ -159,6 +159,7 @@ func TestReplicasAppendAtOnce(t *testing.T) {
 // faulty is a store whose n-th write from now fails, done or not done.
 type faulty struct {
 	blob.Store
+	mu   sync.Mutex
 	n    int
 	done bool
 }
@@ -166,7 +167,11 @@ type faulty struct {
 var errFault = errors.New("the store broke down")
 
 func (f *faulty) write(write func() error) error {
-	if f.n--; f.n != 0 {
+	f.mu.Lock()
+	f.n--
+	now := f.n == 0
+	f.mu.Unlock()
+	if !now {
 		return write()
 	}
 	if f.done {
@@ -183,6 +188,14 @@ func (f *faulty) Create(ctx context.Context, key string, body io.Reader, size in
 
 func (f *faulty) Replace(ctx context.Context, key string, body []byte) error {
 	return f.write(func() error { return f.Store.Replace(ctx, key, body) })
+}
+
+func (f *faulty) Swap(ctx context.Context, key string, old, body []byte) error {
+	return f.write(func() error { return f.Store.Swap(ctx, key, old, body) })
+}
+
+func (f *faulty) Delete(ctx context.Context, key string) error {
+	return f.write(func() error { return f.Store.Delete(ctx, key) })
 }
 
 // Each write fails in turn, persisting and not; after a restart, and also

@@ -81,11 +81,12 @@ func TestKillsForgetNothing(t *testing.T) {
 		kills++
 	}
 	w.advisories(map[string]string{"lib": "2.0.0"})
-	for deadline := time.Now().Add(time.Minute); len(w.ordered()) < artifacts; kills++ {
+	// Lives get longer, or a slow machine would never get anywhere.
+	for deadline := time.Now().Add(2 * time.Minute); len(w.ordered()) < artifacts; kills++ {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d were judged again after %d kills", len(w.ordered()), artifacts, kills)
 		}
-		life(2, time.Duration(30+rand.IntN(70))*time.Millisecond)
+		life(2, time.Duration(30+rand.IntN(70)+2*kills)*time.Millisecond)
 	}
 	life(2, 3*time.Second) // nothing is left to do
 	seen := map[string]int{}
