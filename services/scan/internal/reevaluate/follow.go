@@ -33,6 +33,9 @@ func (r *Reevaluator) follow(ctx context.Context) error {
 			return fmt.Errorf("inventory: position %q: %w", position, err)
 		}
 	}
+	if err := r.unfinished(ctx); err != nil {
+		return err
+	}
 	var puts []inventory.Put
 	return r.Runner.Bus.Follow(ctx, bus.Verdicts, from+1, nil, func(m *bus.Message) error {
 		var v event.Verdict
@@ -52,32 +55,88 @@ func (r *Reevaluator) follow(ctx context.Context) error {
 		if len(puts) < batch && m.Pending > 0 {
 			return nil
 		}
+		late, err := r.lateOf(puts)
+		if err != nil {
+			return err
+		}
 		change := inventory.Change{Rows: puts, Meta: map[string]string{metaPosition: strconv.FormatUint(m.Sequence, 10)}}
+		if len(late.puts) > 0 {
+			change.Meta[metaLate] = late.note
+		}
 		r.rows.Lock()
-		err := r.Inventory.Apply(change)
+		err = r.Inventory.Apply(change)
 		r.rows.Unlock()
 		if err != nil {
 			return err
 		}
-		late := puts
+		if len(late.puts) == 0 { // unless there are other advisories by now
+			if late, err = r.lateOf(puts); err != nil {
+				return err
+			}
+		}
 		puts = nil
-		return r.late(ctx, late)
+		if len(late.puts) == 0 {
+			return nil
+		}
+		return r.late(ctx, late.puts)
 	})
 }
 
-// late looks again at what was judged by advisories that are not those of
-// now: the change may have been dealt with before it came in.
+// lateRows were judged by other advisories than those of now. The note of them
+// is stored with the rows, as the change of advisories may have been dealt with
+// before they came in: a process that is killed before it has looked at them
+// leaves them to its next life.
+type lateRows struct {
+	puts []inventory.Put
+	note string
+}
+
+func (r *Reevaluator) lateOf(puts []inventory.Put) (late lateRows, err error) {
+	known, done := r.Knowledge.Acquire()
+	defer done()
+	if known == nil {
+		return late, nil
+	}
+	now := state(known.Basis())
+	var rows []inventory.Row
+	for _, p := range puts {
+		if p.Row.Basis != now {
+			late.puts = append(late.puts, p)
+			// Findings are in the inventory; here they would only take room.
+			rows = append(rows, inventory.Row{Registry: p.Row.Registry, Filename: p.Row.Filename, Digest: p.Row.Digest, Run: p.Row.Run, Basis: p.Row.Basis})
+		}
+	}
+	text, err := json.Marshal(rows)
+	late.note = string(text)
+	return late, err
+}
+
+// unfinished looks at what an earlier life had noted as late.
+func (r *Reevaluator) unfinished(ctx context.Context) error {
+	note, err := r.Inventory.Meta(metaLate)
+	if err != nil || note == "" {
+		return err
+	}
+	var rows []inventory.Row
+	if err := json.Unmarshal([]byte(note), &rows); err != nil {
+		return fmt.Errorf("inventory: what is late: %w", err)
+	}
+	var puts []inventory.Put
+	for _, row := range rows {
+		puts = append(puts, inventory.Put{Row: row})
+	}
+	return r.late(ctx, puts)
+}
+
+// late looks again at what was judged by advisories that are not those of now,
+// and forgets the note of it.
 func (r *Reevaluator) late(ctx context.Context, puts []inventory.Put) error {
 	known, done := r.Knowledge.Acquire()
 	defer done()
 	if known == nil {
-		return nil
+		return nil // the note stays
 	}
-	now := state(known.Basis())
 	for _, p := range puts {
-		if p.Row.Basis == now {
-			continue
-		}
 		if _, err := r.consider(ctx, known, &p.Row, p.Components, "it was judged while the advisories changed"); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -85,7 +144,7 @@ func (r *Reevaluator) late(ctx context.Context, puts []inventory.Put) error {
 			r.Log.WarnContext(ctx, "an artifact could not be held against the new advisories; the next change will", "run", p.Row.Run, "error", err)
 		}
 	}
-	return nil
+	return r.Inventory.Apply(inventory.Change{Meta: map[string]string{metaLate: ""}})
 }
 
 // past is what a record tells that matters here.

@@ -77,16 +77,16 @@ func TestKillsForgetNothing(t *testing.T) {
 	}
 	kills := 0
 	for range 4 { // while verdicts are taken in
-		life(1, time.Duration(50+rand.IntN(150))*time.Millisecond)
+		life(1, time.Duration(rand.IntN(200))*time.Millisecond) // perhaps before any is
 		kills++
 	}
 	w.advisories(map[string]string{"lib": "2.0.0"})
 	// Lives get longer, or a slow machine would never get anywhere.
-	for deadline := time.Now().Add(2 * time.Minute); len(w.ordered()) < artifacts; kills++ {
+	for deadline := time.Now().Add(4 * time.Minute); len(w.ordered()) < artifacts; kills++ {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d were judged again after %d kills", len(w.ordered()), artifacts, kills)
 		}
-		life(2, time.Duration(30+rand.IntN(70)+2*kills)*time.Millisecond)
+		life(2, time.Duration(30+rand.IntN(70)+20*kills)*time.Millisecond)
 	}
 	life(2, 3*time.Second) // nothing is left to do
 	seen := map[string]int{}

@@ -52,6 +52,7 @@ const (
 	look            = time.Second // between looks at whether anything has changed
 
 	metaPosition  = "position"  // sequence in the stream of verdicts
+	metaLate      = "late"      // rows, as JSON, that are still to be held against the advisories
 	metaEvaluated = "evaluated" // state that all rows were held against
 )
 

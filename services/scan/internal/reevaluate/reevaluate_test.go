@@ -324,6 +324,39 @@ func TestLateVerdict(t *testing.T) {
 
 // A process that ends anywhere in the middle, and the next that knows only
 // the files, forget nothing and order nothing twice.
+// A process that took in a verdict of earlier advisories when all else was dealt
+// with, and was killed before it looked at it, leaves a note.
+func TestKilledBeforeTheLateWereLookedAt(t *testing.T) {
+	w := newWorld(t)
+	w.advisories(map[string]string{"lib": "1.0.0"})
+	a := w.upload("a", "pkg:npm/lib@1.5.0")
+	stop := w.running()
+	w.eventually("it is taken in", w.known(1))
+	stop()
+	w.advisories(map[string]string{"lib": "2.0.0"})
+	row, err := w.r.Inventory.Row(&inventory.Row{Registry: "r", Filename: a.Filename, Digest: a.Digest})
+	if err != nil || row == nil {
+		t.Fatal(row, err)
+	}
+	late, err := w.r.lateOf([]inventory.Put{{Row: *row}})
+	if err != nil || len(late.puts) != 1 {
+		t.Fatalf("%+v, %v", late, err)
+	}
+	known, done := w.r.Knowledge.Acquire()
+	meta := map[string]string{metaEvaluated: state(known.Basis()), metaLate: late.note}
+	done()
+	if err := w.r.Inventory.Apply(inventory.Change{Meta: meta}); err != nil {
+		t.Fatal(err)
+	}
+	stop = w.running()
+	w.eventually("it is judged again", func() bool { return len(w.ordered()) == 1 })
+	w.eventually("the note is gone", func() bool {
+		note, err := w.r.Inventory.Meta(metaLate)
+		return err == nil && note == ""
+	})
+	stop()
+}
+
 func TestRestart(t *testing.T) {
 	w := newWorld(t)
 	w.advisories(map[string]string{"lib": "1.0.0"})
