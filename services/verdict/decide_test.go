@@ -141,6 +141,27 @@ func TestDecisions(t *testing.T) {
 				f.found(vul, event.Finding{ID: "MAL-1", Class: event.ClassMalware, Severity: event.Critical, Component: "pkg:gem/rack@1"})
 			},
 			"deny risk\ndeny malware/known [vulnerabilities] rack 1 is malware: MAL-1: do not install it, and look for where it already is" + riskDeny},
+		{"waived and excused: the statement speaks", waive(policy.Waiver{Finding: "CVE-1", Expires: "2027-01-01"}),
+			func(f facts) {
+				v := rated(event.High, 0, 0, "", 400)
+				v.VEX = &event.VEX{Status: event.VEXNotAffected, Author: "vendor", Justification: "component_not_present"}
+				f.found(vul, v)
+			},
+			"allow community\nallow vulnerability/excused [vulnerabilities] CVE-1 (high) in rack 1 does not count: vendor says not_affected, component_not_present\n" + closing},
+		{"waived, and one that is not", waive(policy.Waiver{Finding: "CVE-1", Expires: "2027-01-01"}),
+			func(f facts) {
+				f.found(vul, rated(event.High, 0, 0, "", 400), cve("CVE-2", event.Critical, "pkg:gem/rack@1"))
+			},
+			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-2 (critical) in rack 1, no fixed version is known" + riskDeny +
+				"\nallow finding/waived [vulnerabilities] CVE-1 (high) in rack 1 does not count until 2027-01-01: not reachable (ann)"},
+		{"unjudged and waived", waive(policy.Waiver{Package: "pkg:gem/rack", Expires: "2027-01-01"}),
+			func(f facts) {
+				f.found(vul, event.Finding{ID: "unevaluated", Class: event.ClassUnevaluated, Severity: event.High, Component: "pkg:gem/rack@1"})
+			},
+			"allow community\nallow finding/waived [vulnerabilities] unevaluated (high) in rack 1 does not count until 2027-01-01: not reachable (ann)\n" + closing},
+		{"signature and build level, both missing", func(s *policy.Settings) { s.RequireSignature, s.MinimumSLSALevel = []string{"sigstore"}, 3 }, func(facts) {},
+			"deny community\ndeny signature/required [signature] no valid signature by a trusted key of kind sigstore: have the publisher sign it\n" +
+				"deny slsa/minimum [signature] provenance of SLSA build level 3 is asked for, level 0 is proven"},
 		{"signature of a kind that is asked for", func(s *policy.Settings) { s.RequireSignature = []string{"openpgp", "ed25519"} }, func(f facts) { f.signed(0) },
 			"allow verified\nallow evidence/complete [] all 5 kinds of evidence complete, grade verified meets the minimum community"},
 		{"signature of another kind", func(s *policy.Settings) { s.RequireSignature = []string{"openpgp", "sigstore"} }, func(f facts) { f.signed(0) },
