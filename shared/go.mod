@@ -3,6 +3,7 @@ module assize.dev/shared
 go 1.26.3
 
 require (
+	github.com/google/osv-scalibr v0.5.3
 	github.com/google/uuid v1.6.0
 	github.com/invopop/jsonschema v0.14.0
 	github.com/klauspost/compress v1.20.3

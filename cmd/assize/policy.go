@@ -155,7 +155,7 @@ func (c *policyEvalCmd) Run(ctx context.Context, g *globals) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Evidence, err)
 	}
-	d, err := record.Decide(ctx, p)
+	d, err := record.Decide(ctx, nil, p)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Evidence, err)
 	}

@@ -171,7 +171,7 @@ func (c *policyDiffCmd) differs(ctx context.Context, store blob.Store, p *verdic
 	if err != nil {
 		return nil, err
 	}
-	d, err := record.Decide(ctx, p)
+	d, err := record.Decide(ctx, store, p)
 	if err != nil {
 		return nil, err
 	}

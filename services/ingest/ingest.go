@@ -93,7 +93,7 @@ func (s *Service) takeUpload(ctx context.Context, m *bus.Message, u *event.Uploa
 	order := &event.Artifact{
 		Run: uploadRun(u, m), Lane: event.LaneNew, Registry: u.Registry, Name: u.Name, Version: u.Version,
 		Filename: filename(u.Filename, urlPath(u.URL), u.Name), MediaType: u.MediaType, PURL: u.PURL,
-		Source: withoutSecrets(u.URL), Uploader: u.Uploader, Received: m.Time.UTC(), Signatures: u.Signatures,
+		Source: withoutSecrets(u.URL), Uploader: u.Uploader, Tags: u.Tags, Received: m.Time.UTC(), Signatures: u.Signatures,
 	}
 	if err := checkOrder(order); err != nil {
 		return bus.Permanent(err)

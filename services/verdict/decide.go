@@ -42,6 +42,11 @@ func Decide(ctx context.Context, p *Policy, c Case) (event.Decision, []byte, err
 		return event.Decision{}, nil, errors.New("decide: artifact has no digest")
 	}
 	c.Evidence = slices.SortedStableFunc(slices.Values(c.Evidence), inReadingOrder)
+	if !p.NeedsComponents() {
+		c.Components, c.Without = nil, ""
+	} else if len(c.Components) == 0 && c.Without == "" {
+		c.Without = "the list of components is not at hand"
+	}
 	record, err := newRecord(p, c)
 	if err != nil {
 		return event.Decision{}, nil, fmt.Errorf("decide: %w", err)
@@ -88,7 +93,10 @@ func inReadingOrder(a, b join.Piece) int {
 }
 
 func input(c Case) policy.Input {
-	in := policy.Input{Artifact: c.Artifact, Evidence: []event.Evidence{}, Faults: map[event.Kind]string{}}
+	in := policy.Input{
+		Artifact: c.Artifact, Evidence: []event.Evidence{}, Faults: map[event.Kind]string{}, Time: c.Time.UTC(),
+		Components: c.Components, ComponentsFault: c.Without,
+	}
 	for _, piece := range c.Evidence {
 		if piece.Evidence != nil {
 			in.Evidence = append(in.Evidence, *piece.Evidence)

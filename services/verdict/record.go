@@ -25,6 +25,10 @@ type Record struct {
 	Evidence []Fact       `json:"evidence"`
 	Policy   RecordPolicy `json:"policy"`
 	Time     time.Time    `json:"time"` // of the newest fact
+	// Components that the SBOM lists, if the policy asked for them, and else why
+	// they are not known.
+	Components []policy.Component `json:"components,omitempty"`
+	Without    string             `json:"withoutComponents,omitempty"`
 	// Before and its evidence are of the run that was superseded, for what
 	// the decision says has changed.
 	Before         *join.Before `json:"before,omitempty"`
@@ -52,10 +56,11 @@ type RecordPolicy struct {
 
 func newRecord(p *Policy, c Case) ([]byte, error) {
 	r := Record{
-		Artifact: Fact{Type: event.TypeArtifact, Digest: digest.Of(c.ArtifactFact), Data: c.ArtifactFact},
-		Evidence: make([]Fact, 0, len(c.Evidence)),
-		Policy:   RecordPolicy{Policy: p.Name(), Settings: p.Settings()},
-		Time:     c.Time.UTC(),
+		Artifact:   Fact{Type: event.TypeArtifact, Digest: digest.Of(c.ArtifactFact), Data: c.ArtifactFact},
+		Evidence:   make([]Fact, 0, len(c.Evidence)),
+		Policy:     RecordPolicy{Policy: p.Name(), Settings: p.Settings()},
+		Time:       c.Time.UTC(),
+		Components: c.Components, Without: c.Without,
 	}
 	for _, piece := range c.Evidence {
 		r.Evidence = append(r.Evidence, factOf(piece))
@@ -81,8 +86,8 @@ func factOf(p join.Piece) Fact {
 }
 
 // MaxRecord is the size of the largest record, in bytes: what twice 33 facts
-// of event.MaxData take in base64, and some.
-const MaxRecord = 32 << 20
+// of event.MaxData take in base64, and the components.
+const MaxRecord = 64 << 20
 
 // ParseRecord reads a record and checks that every fact has its digest.
 func ParseRecord(text []byte) (*Record, error) {
@@ -110,7 +115,7 @@ func ParseRecord(text []byte) (*Record, error) {
 // Case is what was decided on: with the same policy, Decide makes the same
 // decision of it again.
 func (r *Record) Case() (Case, error) {
-	c := Case{ArtifactFact: r.Artifact.Data, Time: r.Time}
+	c := Case{ArtifactFact: r.Artifact.Data, Time: r.Time, Components: r.Components, Without: r.Without}
 	if err := json.Unmarshal(r.Artifact.Data, &c.Artifact); err != nil {
 		return Case{}, fmt.Errorf("artifact of the record: %w", err)
 	}

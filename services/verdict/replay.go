@@ -123,21 +123,27 @@ func Replay(ctx context.Context, store blob.Store, key string, r *Record) (event
 	if err != nil {
 		return event.Decision{}, fmt.Errorf("%w: policy %s: %w", ErrCannotReplay, r.Policy.Digest, err)
 	}
-	d, err := r.Decide(ctx, p)
+	d, err := r.Decide(ctx, store, p)
 	// A record that is written today may say more than that one did.
 	d.Record.Key, d.Record.Digest, d.Record.Size = key, r.digest, r.size
 	return d, err
 }
 
-// Decide makes a decision of a record by any policy.
-func (r *Record) Decide(ctx context.Context, p *Policy) (event.Decision, error) {
+// Decide makes a decision of a record by any policy. The list of components, if
+// the policy asks for it and the record has none, is read from the store.
+func (r *Record) Decide(ctx context.Context, store blob.Store, p *Policy) (event.Decision, error) {
 	c, err := r.Case()
 	if err != nil {
+		return event.Decision{}, err
+	}
+	if err := AddComponents(ctx, store, p, &c); err != nil {
 		return event.Decision{}, err
 	}
 	d, _, err := Decide(ctx, p, c)
 	return d, err
 }
+
+var errTooLarge = errors.New("object is too large")
 
 func object(ctx context.Context, store blob.Store, key string, most int64) ([]byte, error) {
 	o, err := store.Open(ctx, key)
@@ -146,7 +152,7 @@ func object(ctx context.Context, store blob.Store, key string, most int64) ([]by
 	}
 	defer o.Close()
 	if o.Size() > most {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d", key, o.Size(), most)
+		return nil, fmt.Errorf("%w: %s has %d bytes, at most %d", errTooLarge, key, o.Size(), most)
 	}
 	return io.ReadAll(o)
 }

@@ -87,6 +87,9 @@ func (s *Service) handle(ctx context.Context, m *bus.Message) error {
 		s.log.DebugContext(ctx, "not decided yet", "run", address.Run, "kind", address.Kind, "state", result.State, "fact", result.Subject)
 		return nil
 	}
+	if err := AddComponents(ctx, s.store, s.policy, &result.Case); err != nil {
+		return bus.Unavailable(err)
+	}
 	decision, record, err := Decide(ctx, s.policy, result.Case)
 	if err != nil {
 		return err

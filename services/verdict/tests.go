@@ -108,7 +108,7 @@ func testCase(ctx context.Context, p *Policy, file string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Evidence, err)
 	}
-	d, err := record.Decide(ctx, p)
+	d, err := record.Decide(ctx, nil, p)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Evidence, err)
 	}

@@ -40,6 +40,7 @@ type Upload struct {
 	Size       int64         `json:"size,omitempty" jsonschema_description:"Expected size in bytes."`
 	MediaType  string        `json:"mediaType,omitempty"`
 	Uploader   string        `json:"uploader,omitempty" jsonschema_description:"Who uploaded, in the registry's words."`
+	Tags       []string      `json:"tags,omitempty" jsonschema_description:"Words by which policies may select, as in latest or production."`
 	OccurredAt time.Time     `json:"occurredAt,omitzero" jsonschema_description:"When the registry took the upload (RFC 3339)."`
 	Signatures []Attached    `json:"signatures,omitempty" jsonschema_description:"Signature files uploaded beside the package."`
 }
@@ -71,7 +72,7 @@ func (u *Upload) Validate() error {
 	if err := errors.Join(
 		required("registry", u.Registry), required("id", u.ID), required("name", u.Name),
 		bounded("version", u.Version), bounded("filename", u.Filename), bounded("purl", u.PURL),
-		required("url", u.URL), attachedWithin(u.Signatures),
+		required("url", u.URL), attachedWithin(u.Signatures), validTags(u.Tags),
 	); err != nil {
 		return err
 	}
@@ -110,6 +111,7 @@ type Artifact struct {
 	Announced string        `json:"announced,omitempty" jsonschema_description:"Package URL that the registry announced. Restrictions that name a package look at both, for the bytes may name none."`
 	Source    string        `json:"source,omitempty" jsonschema_description:"Where the bytes came from, without credentials."`
 	Uploader  string        `json:"uploader,omitempty"`
+	Tags      []string      `json:"tags,omitempty" jsonschema_description:"Words that the registry gave the upload; policies may select by them."`
 	Received  time.Time     `json:"received"`
 	// Signatures came beside the artifact; sign reads them.
 	Signatures []Attached `json:"signatures,omitempty"`
@@ -139,8 +141,26 @@ func (a *Artifact) Validate() error {
 		ValidRun(a.Run), validLane(a.Lane), a.validReuse(), required("registry", a.Registry), required("name", a.Name),
 		bounded("version", a.Version), required("filename", a.Filename), required("digest", string(a.Digest)),
 		required("sha512", a.SHA512), required("format", a.Format), bounded("purl", a.PURL), bounded("announced", a.Announced),
-		attachedWithin(a.Signatures),
+		attachedWithin(a.Signatures), validTags(a.Tags),
 	)
+}
+
+// MaxTags is how many tags an upload may have, of MaxTag bytes each.
+const (
+	MaxTags = 32
+	MaxTag  = 128
+)
+
+func validTags(tags []string) error {
+	if len(tags) > MaxTags {
+		return fmt.Errorf("tags: %d, at most %d", len(tags), MaxTags)
+	}
+	for _, t := range tags {
+		if t == "" || len(t) > MaxTag {
+			return fmt.Errorf("tags: %.40q: want 1 to %d bytes", t, MaxTag)
+		}
+	}
+	return nil
 }
 
 func (a *Artifact) validReuse() error {

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"assize.dev/services/scan/internal/version"
+	"assize.dev/shared/version"
 )
 
 // Arch is the ecosystem of Arch Linux packages. OSV has none; advisories come

@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"assize.dev/services/scan/internal/advisory"
-	"assize.dev/services/scan/internal/version"
 	"assize.dev/shared/event"
+	"assize.dev/shared/version"
 )
 
 // Posting is what one advisory says of one package. Its texts are parts of

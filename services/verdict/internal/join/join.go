@@ -21,6 +21,7 @@ import (
 	"slices"
 	"time"
 
+	"assize.dev/services/verdict/internal/policy"
 	"assize.dev/shared/event"
 )
 
@@ -97,6 +98,10 @@ type Case struct {
 	Evidence []Piece
 	// Time is when the stream took the newest of these facts.
 	Time time.Time
+	// Components of the artifact, where the policy asks for them; Without says
+	// why they are not known.
+	Components []policy.Component
+	Without    string
 	// Before is the run that this one supersedes, nil if there is none, or
 	// none that can be told.
 	Before *Before

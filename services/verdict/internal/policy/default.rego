@@ -6,7 +6,9 @@
 #   input.artifact   the artifact fact
 #   input.evidence   the evidence about this artifact, a list
 #   input.faults     kind -> why evidence of that kind cannot be relied on
-#   data.assize.settings
+#   input.time       when the last of it came in, RFC 3339
+#   input.settings   data.assize.settings, with what holds for this artifact only
+#   input.components what the SBOM lists, see packages.rego
 #
 # and follows four principles:
 #   1. Whatever speaks against an artifact counts, even in evidence that is
@@ -19,7 +21,8 @@
 # "verdict", and point ASSIZE_POLICY at it.
 package assize.policy
 
-settings := data.assize.settings
+# What rules for this registry or package make of the settings.
+settings := object.get(input, "settings", data.assize.settings)
 
 # The entry point.
 verdict := {"decision": decision, "grade": grade, "reasons": reasons}
@@ -48,7 +51,9 @@ concerns := [r |
 	some group in [
 		signature_broken, malware, vulnerabilities, secrets, unsafe_content,
 		grade_too_low, signature_required, slsa_too_low,
-		evidence_incomplete, unlisted_findings, unlisted_vulnerabilities, unevaluated,
+		banned_packages, package_not_allowed, licenses_denied,
+		incomparable_packages, components_unknown, licenses_unknown,
+		evidence_incomplete, evidence_old, advisories_old, unlisted_findings, unlisted_vulnerabilities, unevaluated,
 		excused_vulnerabilities, spared_vulnerabilities, waived_findings, tolerated_secrets, tolerated_findings,
 	]
 	some r in group
@@ -184,6 +189,40 @@ incomplete_rule(kind) := "evidence/unusable" if {
 
 why(kind) := object.get(evidence[kind], "reason", "no reason was given")
 
+# Evidence that was gathered long before the artifact is judged, as when it is
+# judged again by another policy.
+evidence_old := [r |
+	settings.maximum_evidence_age_days > 0
+	some e in input.evidence
+	e.kind in settings.required_evidence
+	days := days_between(e.finished, input.time)
+	days > settings.maximum_evidence_age_days
+	r := reason("evidence/old", "hold", sprintf(
+		"the %s evidence is %d days old, at most %d are accepted: have the artifact examined again",
+		[e.kind, floor(days), settings.maximum_evidence_age_days],
+	), e.kind)
+]
+
+advisories_old := [r |
+	settings.maximum_advisories_age_days > 0
+	e := evidence.vulnerabilities
+	e.status == "complete"
+	why_old := advisories_fault(e)
+	r := reason("advisories/old", "hold", sprintf(
+		"%s, at most %d days are accepted: update them and have the artifact examined again",
+		[why_old, settings.maximum_advisories_age_days],
+	), e.kind)
+]
+
+advisories_fault(e) := "it is not known how old the advisories were" if {
+	not dated(e)
+} else := sprintf("the advisories were updated %d days before", [floor(days)]) if {
+	days := days_between(e.basis.advisoriesUpdated, input.time)
+	days > settings.maximum_advisories_age_days
+}
+
+dated(e) if countable(e.basis.advisoriesUpdated)
+
 # Evidence lists only its worst findings. Where even the mildest one listed is
 # as bad as what would make a risk, yet none did, one that is not listed may.
 unlisted_findings := [r |
@@ -317,7 +356,7 @@ vulnerabilities := [r |
 	serious(f)
 	not excused(f)
 	not spared(f, e)
-	not waived(f, e)
+	not waived(f)
 	r := reason("vulnerability/known", harm, sprintf(
 		"%s (%s) in %s, %s",
 		[f.id, gravity(f), subject(f), fixed_in_words(f)],
@@ -352,9 +391,11 @@ spared(f, e) := "no fixed version is known" if {
 }
 
 # In days, when it was looked up; undefined if one of the days is not known.
-age(f, e) := (time.parse_rfc3339_ns(e.finished) - time.parse_rfc3339_ns(f.published)) / (((24 * 60) * 60) * 1000000000) if {
-	countable(e.finished)
-	countable(f.published)
+age(f, e) := days_between(f.published, e.finished)
+
+days_between(from, to) := (time.parse_rfc3339_ns(to) - time.parse_rfc3339_ns(from)) / (((24 * 60) * 60) * 1000000000) if {
+	countable(from)
+	countable(to)
 }
 
 # Nanoseconds since 1970 end in 2262.
@@ -369,7 +410,7 @@ spared_vulnerabilities := [r |
 	f.class == "vulnerability"
 	serious(f)
 	not excused(f)
-	not waived(f, e)
+	not waived(f)
 	why_not := spared(f, e)
 	r := reason("vulnerability/spared", "allow", sprintf(
 		"%s (%s) in %s does not count: %s",
@@ -413,15 +454,15 @@ likely(f) := sprintf("EPSS %.2f", [f.epss]) if {
 
 # --- Waivers ----------------------------------------------------------------
 
-# The first waiver that lets a finding pass on the day it was found.
-waived(f, e) := waivers(f, e)[0]
+# The first waiver that lets a finding pass on the day it is judged.
+waived(f) := waivers(f)[0]
 
-waivers(f, e) := [w |
+waivers(f) := [w |
 	some w in settings.waivers
 	named(w, f)
 	in_package(w, f)
 	w.artifact in {"", input.artifact.digest}
-	substring(e.finished, 0, 10) < w.expires
+	substring(input.time, 0, 10) < w.expires
 ]
 
 named(w, _) if w.finding == ""
@@ -444,7 +485,7 @@ waived_findings := [r |
 	some e in input.evidence
 	some f in e.findings
 	would_count(f)
-	w := waived(f, e)
+	w := waived(f)
 	r := reason("finding/waived", "allow", sprintf(
 		"%s (%s) in %s does not count until %s: %s (%s)",
 		[f.id, f.severity, about(f), w.expires, w.reason, w.owner],
@@ -483,7 +524,7 @@ secrets := [r |
 	some f in e.findings
 	f.class == "secret"
 	live(f)
-	not waived(f, e)
+	not waived(f)
 	r := reason("secret/live", harm, sprintf(
 		"%s holds a secret: %s (%s): revoke it and publish a version without it",
 		[place(f), f.id, graded(f)],
@@ -510,7 +551,7 @@ unsafe_content := [r |
 	some f in e.findings
 	not f.class in other_classes
 	rank(f.severity) >= rank(settings.content_severity)
-	not waived(f, e)
+	not waived(f)
 	r := reason("content/unsafe", harm, sprintf(
 		"%s is unsafe: %s (%s)%s",
 		[place(f), f.id, f.severity, after(f.message)],
@@ -521,7 +562,7 @@ unevaluated := [r |
 	some e in input.evidence
 	some f in e.findings
 	f.class == "unevaluated"
-	not waived(f, e)
+	not waived(f)
 	r := reason("finding/unevaluated", unevaluated_outcome(f), sprintf(
 		"%s was not judged: %s%s",
 		[subject(f), f.id, after(f.message)],

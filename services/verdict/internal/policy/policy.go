@@ -6,7 +6,7 @@ package policy
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,14 +26,17 @@ const DefaultTimeout = 5 * time.Second
 // entryPoint is the rule that every policy defines.
 const entryPoint = "data.assize.policy.verdict"
 
-//go:embed default.rego
-var defaultModule []byte
+//go:embed *.rego
+var rules embed.FS
 
 // Policy is a compiled policy; it may be used by many goroutines at once.
 type Policy struct {
 	settings Settings
 	bundle   []byte
 	query    rego.PreparedEvalQuery
+	// readsComponents: rules say input.components.
+	readsComponents bool
+	builtIn         bool
 	// Timeout of one evaluation; set before the first one.
 	Timeout time.Duration
 }
@@ -47,11 +50,44 @@ type Input struct {
 	// it is about other bytes (and then not in Evidence), or contradicts
 	// itself (and then speaks only against the artifact).
 	Faults map[event.Kind]string `json:"faults"`
+	// Time is when the last of it came in: the policy's present.
+	Time time.Time `json:"time"`
+	// Settings for this artifact; Evaluate sets them.
+	Settings *Settings `json:"settings,omitempty"`
+	// Components of the artifact and the artifact itself, the first, if the
+	// policy NeedsComponents; ComponentsFault says why they are not known.
+	Components      []Component `json:"components,omitempty"`
+	ComponentsFault string      `json:"componentsFault,omitempty"`
+}
+
+// Component is what an SBOM says of a package.
+type Component struct {
+	PURL string `json:"purl"` // may be empty
+	Name string `json:"name"`
+	// Licenses that all have to be kept: SPDX expressions, or any text.
+	Licenses []string `json:"licenses"`
 }
 
 // Default compiles the built-in rules with these settings.
 func Default(ctx context.Context, s Settings) (*Policy, error) {
-	return compile(ctx, s, []module{{Name: "default.rego", Source: string(defaultModule)}})
+	return compile(ctx, s, builtIn())
+}
+
+// builtIn are the modules of the built-in rules, by name.
+func builtIn() []module {
+	var modules []module
+	entries, err := rules.ReadDir(".")
+	for _, e := range entries {
+		var text []byte
+		if text, err = rules.ReadFile(e.Name()); err != nil {
+			break
+		}
+		modules = append(modules, module{Name: e.Name(), Source: string(text)})
+	}
+	if err != nil {
+		panic("rules that were compiled in cannot be read: " + err.Error())
+	}
+	return modules
 }
 
 // Settings the policy was compiled with. The caller does not change them.
@@ -73,6 +109,13 @@ func (p *Policy) Name() event.Policy {
 func (p *Policy) Evaluate(ctx context.Context, in Input) (*Ruling, error) {
 	limited, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
+	if len(p.settings.Rules) > 0 {
+		settings, err := p.settings.For(&in.Artifact)
+		if err != nil {
+			return nil, fmt.Errorf("rules of policy %s: %w", p.settings.Name, err)
+		}
+		in.Settings = &settings
+	}
 	results, err := p.query.Eval(limited, rego.EvalInput(in))
 	if limited.Err() != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("evaluate policy %s: no answer within %s", p.settings.Name, p.Timeout)
@@ -87,6 +130,27 @@ func (p *Policy) Evaluate(ctx context.Context, in Input) (*Ruling, error) {
 	p.holdUnanswered(ruling, in)
 	ruling.order()
 	return ruling, nil
+}
+
+// NeedsComponents tells whether rules may ask which packages an artifact
+// contains: whether their modules look at them, and the built-in ones, whose
+// settings restrict packages or licences.
+func (p *Policy) NeedsComponents() bool {
+	if !p.readsComponents || !p.builtIn {
+		return p.readsComponents
+	}
+	s := p.settings
+	if s.restricts() {
+		return true
+	}
+	return slices.ContainsFunc(s.Rules, func(r Rule) bool {
+		changed, err := s.with([]Rule{r})
+		return err != nil || changed.restricts()
+	})
+}
+
+func (s *Settings) restricts() bool {
+	return len(s.AllowedLicenses) > 0 || len(s.DeniedLicenses) > 0 || len(s.BannedPackages) > 0
 }
 
 // holdUnanswered keeps the promise that missing evidence is never a pass from
@@ -156,7 +220,29 @@ func prepare(ctx context.Context, s Settings, data any, modules []module, bundle
 	if !defines(query.Modules()) {
 		return nil, fmt.Errorf("compile policy: no rule defines %s", entryPoint)
 	}
-	return &Policy{settings: s, bundle: bundle, query: query, Timeout: DefaultTimeout}, nil
+	return &Policy{
+		settings: s, bundle: bundle, query: query, Timeout: DefaultTimeout,
+		readsComponents: mentions(query.Modules(), "components"), builtIn: slices.Equal(modules, builtIn()),
+	}, nil
+}
+
+// mentions tells whether modules may read a key of the input: they name it, or
+// take the input as a whole.
+func mentions(modules map[string]*ast.Module, key string) bool {
+	found := false
+	for _, m := range modules {
+		ast.WalkTerms(m, func(t *ast.Term) bool {
+			switch v := t.Value.(type) {
+			case ast.String:
+				found = found || string(v) == key
+			case ast.Ref:
+				found = found || len(v) == 1 && v[0].Equal(ast.InputRootDocument)
+				found = found || len(v) > 1 && v[0].Equal(ast.InputRootDocument) && !v[1].IsGround()
+			}
+			return found
+		})
+	}
+	return found
 }
 
 // defines finds the entry point, whose absence would otherwise show as a hold

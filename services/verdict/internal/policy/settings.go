@@ -1,17 +1,12 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
 	"assize.dev/shared/config"
-	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
 
@@ -62,8 +57,43 @@ type Settings struct {
 	// UnevaluatedSeverity is the least severity at which something that no
 	// rule could judge holds the artifact. Default high.
 	UnevaluatedSeverity event.Severity `yaml:"unevaluated_severity" json:"unevaluated_severity"`
+	// MaximumEvidenceAgeDays holds what rests on evidence that is older, as
+	// when it is judged again; MaximumAdvisoriesAgeDays what was looked up in
+	// older advisories. 0, the default, asks for nothing.
+	MaximumEvidenceAgeDays   int `yaml:"maximum_evidence_age_days" json:"maximum_evidence_age_days"`
+	MaximumAdvisoriesAgeDays int `yaml:"maximum_advisories_age_days" json:"maximum_advisories_age_days"`
+	// AllowedLicenses and DeniedLicenses are SPDX identifiers, in which * stands
+	// for any text: of a component's licence expression at least one choice has
+	// to be all allowed and not denied. Empty lists, the default, ask for nothing.
+	AllowedLicenses []string `yaml:"allowed_licenses" json:"allowed_licenses"`
+	DeniedLicenses  []string `yaml:"denied_licenses" json:"denied_licenses"`
+	// UnknownLicense is what becomes of components whose licence nobody knows,
+	// where licences are restricted: allow, hold (default) or deny.
+	UnknownLicense event.Outcome `yaml:"unknown_license" json:"unknown_license"`
+	// BannedPackages may not be the artifact nor in it.
+	BannedPackages []Ban `yaml:"banned_packages" json:"banned_packages"`
+	// AllowedPackages are those one of which the artifact has to be, whatever is
+	// in it. Default: any.
+	AllowedPackages []Allowed `yaml:"allowed_packages" json:"allowed_packages"`
 	// Waivers let single findings pass for a time. Default: none.
 	Waivers []Waiver `yaml:"waivers" json:"waivers"`
+	// Rules change settings for some artifacts; see Rule. Default: none.
+	Rules []Rule `yaml:"rules" json:"rules"`
+}
+
+// Allowed is which packages are meant: a package URL, * in its namespace and
+// name for any text without a slash, and bounds of the version (">=1.0, <2.0"),
+// without which all are.
+type Allowed struct {
+	Package  string `yaml:"package" json:"package"`
+	Versions string `yaml:"versions" json:"versions"`
+}
+
+// Ban is which packages are banned, and why.
+type Ban struct {
+	Package  string `yaml:"package" json:"package"`
+	Versions string `yaml:"versions" json:"versions"`
+	Reason   string `yaml:"reason" json:"reason"`
 }
 
 // Waiver lets findings pass until a day, all that it names being so: findings
@@ -85,6 +115,10 @@ const (
 	maxRequired = 32       // kinds of evidence
 	maxKind     = 64       // bytes of a kind's name
 	maxWaivers  = 500
+	maxPackages = 1000 // banned or allowed
+	maxLicenses = 500
+	maxRules    = 100
+	maxAgeDays  = 3650
 	maxWords    = 200 // bytes of a waiver's reason or owner
 )
 
@@ -100,7 +134,13 @@ func DefaultSettings() Settings {
 		SecretSeverity:        event.High,
 		SecretConfidence:      "entropy",
 		UnevaluatedSeverity:   event.High,
+		AllowedLicenses:       []string{},
+		DeniedLicenses:        []string{},
+		UnknownLicense:        event.Hold,
+		BannedPackages:        []Ban{},
+		AllowedPackages:       []Allowed{},
 		Waivers:               []Waiver{},
+		Rules:                 []Rule{},
 	}
 }
 
@@ -120,102 +160,5 @@ func ParseSettings(text []byte, defaults Settings) (Settings, error) {
 	return s, nil
 }
 
-// Validate refuses every word that the policy would not know.
-func (s Settings) Validate() error {
-	var errs []error
-	if s.Name == "" || len(s.Name) > event.MaxName || !utf8.ValidString(s.Name) {
-		errs = append(errs, fmt.Errorf("name: %.80q: want 1 to %d bytes of UTF-8", s.Name, event.MaxName))
-	}
-	if s.MinimumGrade.Rank() == 0 {
-		errs = append(errs, fmt.Errorf("minimum_grade: unknown grade %.80q: want risk, community, verified or locked", s.MinimumGrade))
-	}
-	for key, severity := range map[string]event.Severity{
-		"vulnerability_severity": s.VulnerabilitySeverity, "content_severity": s.ContentSeverity,
-		"secret_severity": s.SecretSeverity, "unevaluated_severity": s.UnevaluatedSeverity,
-	} {
-		if !slices.Contains([]event.Severity{event.Critical, event.High, event.Medium, event.Low, event.Info}, severity) {
-			errs = append(errs, fmt.Errorf("%s: %.80q: want critical, high, medium, low or info", key, severity))
-		}
-	}
-	if !slices.Contains([]string{"checksum", "structure", "entropy", "generic"}, s.SecretConfidence) {
-		errs = append(errs, fmt.Errorf("secret_confidence: %.80q: want checksum, structure, entropy or generic", s.SecretConfidence))
-	}
-	errs = append(errs, s.validNumbers()...)
-	if len(s.Waivers) > maxWaivers {
-		errs = append(errs, fmt.Errorf("waivers: %d, want %d at most", len(s.Waivers), maxWaivers))
-	}
-	for i, w := range s.Waivers {
-		if err := w.validate(); err != nil {
-			errs = append(errs, fmt.Errorf("waivers: number %d: %w", i+1, err))
-		}
-	}
-	return errors.Join(append(errs, s.validRequired()...)...)
-}
-
-func (w *Waiver) validate() error {
-	var errs []error
-	if w.Finding == "" && w.Package == "" && w.Artifact == "" {
-		errs = append(errs, errors.New("it names neither a finding, nor a package, nor an artifact"))
-	}
-	if w.Package != "" && !strings.HasPrefix(w.Package, "pkg:") {
-		errs = append(errs, fmt.Errorf("package: %.80q: want a package URL", w.Package))
-	}
-	if w.Artifact != "" {
-		if _, err := digest.Parse(w.Artifact); err != nil {
-			errs = append(errs, fmt.Errorf("artifact: %w", err))
-		}
-	}
-	for key, text := range map[string]string{"reason": w.Reason, "owner": w.Owner} {
-		if text == "" || len(text) > maxWords || !utf8.ValidString(text) {
-			errs = append(errs, fmt.Errorf("%s: want 1 to %d bytes of UTF-8", key, maxWords))
-		}
-	}
-	if len(w.Finding) > maxWords || len(w.Package) > event.MaxName {
-		errs = append(errs, errors.New("finding or package: too long"))
-	}
-	if _, err := time.Parse(time.DateOnly, w.Expires); err != nil {
-		errs = append(errs, fmt.Errorf("expires: %.40q: want a day, YYYY-MM-DD", w.Expires))
-	}
-	return errors.Join(errs...)
-}
-
-func (s Settings) validNumbers() (errs []error) {
-	between := func(key string, value, most float64) {
-		if !(value >= 0 && value <= most) { // which NaN is not
-			errs = append(errs, fmt.Errorf("%s: %v: want 0 to %v", key, value, most))
-		}
-	}
-	between("minimum_slsa_level", float64(s.MinimumSLSALevel), 3)
-	between("vulnerability_epss", s.VulnerabilityEPSS, 1)
-	between("vulnerability_cvss", s.VulnerabilityCVSS, 10)
-	between("vulnerability_grace_days", float64(s.VulnerabilityGraceDays), 3650)
-	if len(s.RequireSignature) > maxRequired {
-		errs = append(errs, fmt.Errorf("require_signature: %d kinds: want %d at most", len(s.RequireSignature), maxRequired))
-	}
-	for _, kind := range s.RequireSignature {
-		if kind == "" || len(kind) > maxKind || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			errs = append(errs, fmt.Errorf("require_signature: %.80q: want 1 to %d lower-case letters, digits, - and _", kind, maxKind))
-		}
-	}
-	return errs
-}
-
 // YAML is the settings as ParseSettings reads them.
 func (s Settings) YAML() ([]byte, error) { return yaml.Marshal(s) }
-
-func (s Settings) validRequired() (errs []error) {
-	if n := len(s.RequiredEvidence); n == 0 || n > maxRequired {
-		errs = append(errs, fmt.Errorf("required_evidence: %d kinds: want 1 to %d", n, maxRequired))
-	}
-	seen := map[event.Kind]bool{}
-	for _, kind := range s.RequiredEvidence {
-		if kind == "" || len(kind) > maxKind || strings.Trim(string(kind), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			errs = append(errs, fmt.Errorf("required_evidence: %.80q: want 1 to %d lower-case letters, digits, - and _", kind, maxKind))
-		}
-		if seen[kind] {
-			errs = append(errs, fmt.Errorf("required_evidence: %q is listed twice", kind))
-		}
-		seen[kind] = true
-	}
-	return errs
-}

@@ -1,0 +1,192 @@
+# What the built-in policy says of packages and licences: of the artifact and of
+# the components that its SBOM lists.
+#
+#   input.components        [{"purl": …, "name": …, "licenses": […]}], the artifact
+#                           itself first
+#   input.componentsFault   why they are not known; absent if they are
+package assize.policy
+
+asks_for_components if count(settings.banned_packages) > 0
+
+asks_for_components if asks_for_licenses
+
+asks_for_licenses if count(settings.allowed_licenses) > 0
+
+asks_for_licenses if count(settings.denied_licenses) > 0
+
+# Without a whole list nothing can be said of what is not on it.
+components_unknown := [r |
+	asks_for_components
+	why_unknown := components_fault
+	r := reason("package/unknown", "hold", sprintf(
+		"packages or licences are restricted, and it is not known which there are: %s: have the artifact examined again",
+		[why_unknown],
+	), "sbom")
+]
+
+components_fault := input.componentsFault if {
+	input.componentsFault
+} else := "there is no complete sbom evidence" if {
+	not sbom_answered
+}
+
+sbom_answered if {
+	not input.faults.sbom
+	evidence.sbom.status in answered_statuses
+}
+
+components := object.get(input, "components", [])
+
+# --- Packages ---------------------------------------------------------------
+
+# The artifact counts under the name its bytes say and under the one the
+# registry announced.
+package_urls := array.concat(own_urls, [c.purl | some c in components; not c.purl in own_urls])
+
+own_urls := [url |
+	some key in ["purl", "announced"]
+	url := object.get(input.artifact, key, "")
+	url != ""
+]
+
+banned_packages := [r |
+	some ban in settings.banned_packages
+	hits := [url |
+		some url in package_urls
+		assize.package_matches(url, ban["package"], ban.versions) == "yes"
+	]
+	count(hits) > 0
+	r := reason("package/banned", "deny", sprintf(
+		"%s %s banned: %s: publish a version without it",
+		[listed([component_name(url) | some url in hits]), verb(hits), ban.reason],
+	), "sbom")
+]
+
+# A version that cannot be compared may be one that is banned.
+incomparable_packages := [r |
+	some ban in settings.banned_packages
+	hits := [url |
+		some url in package_urls
+		assize.package_matches(url, ban["package"], ban.versions) == "unknown"
+	]
+	count(hits) > 0
+	r := reason("package/incomparable", "hold", sprintf(
+		"%s may be banned (%s), but the version cannot be compared with %s: judge it by hand",
+		[listed([component_name(url) | some url in hits]), ban.reason, ban.versions],
+	), "sbom")
+]
+
+# allowed_packages is about the artifact, not about what is inside.
+package_not_allowed := [r |
+	count(settings.allowed_packages) > 0
+	not some_allows(object.get(input.artifact, "purl", ""))
+	r := reason("package/unlisted", "deny", sprintf(
+		"%s is not one of the allowed packages: add it to allowed_packages",
+		[own_name],
+	), "")
+]
+
+some_allows(url) if {
+	some allowed in settings.allowed_packages
+	assize.package_matches(url, allowed["package"], allowed.versions) == "yes"
+}
+
+own_name := component_name(input.artifact.purl) if {
+	input.artifact.purl
+} else := input.artifact.name
+
+# --- Licences ---------------------------------------------------------------
+
+# expression -> the names of what is under it
+licensed := {expression: names |
+	asks_for_licenses
+	some expression in {l | some c in components; some l in c.licenses}
+	names := [called(c) | some c in components; expression in c.licenses]
+}
+
+called(c) := component_name(c.purl) if {
+	c.purl != ""
+} else := c.name
+
+licenses_denied := [r |
+	some expression, names in licensed
+	count(assize.license_choices(expression)) > 0
+	not acceptable(expression)
+	r := reason("license/denied", "deny", sprintf(
+		"%s, which %s, covers %s: publish a version without it, or allow the licence",
+		[expression, license_fault(expression), listed(names)],
+	), "sbom")
+]
+
+# One of the choices that the expression leaves is fine.
+acceptable(expression) if {
+	some choice in assize.license_choices(expression)
+	every id in choice {
+		permitted(id)
+	}
+}
+
+# Text that is no expression is taken as it is.
+acceptable(expression) if lower(expression) in license_words.allowed
+
+license_words := {
+	"allowed": {lower(l) | some l in settings.allowed_licenses},
+	"denied": {lower(l) | some l in settings.denied_licenses},
+}
+
+# What is named outright beats what is named by its family or without its
+# exception.
+permitted(id) if lower(id) in license_words.allowed
+
+permitted(id) if {
+	not named_license(id, license_words.denied)
+	within_allowed(id)
+}
+
+within_allowed(_) if count(settings.allowed_licenses) == 0
+
+within_allowed(id) if named_license(id, license_words.allowed)
+
+# An exception only adds permissions, so a licence with one is named by the
+# licence, too.
+named_license(id, patterns) if {
+	some pattern in patterns
+	some form in [lower(id), split(lower(id), " with ")[0]]
+	glob.match(pattern, null, form)
+}
+
+license_fault(expression) := "is denied" if {
+	some choice in assize.license_choices(expression)
+	some id in choice
+	named_license(id, license_words.denied)
+} else := "is not allowed"
+
+# Neither allowed nor denied: nobody knows what the licence is.
+licenses_unknown := [r |
+	asks_for_licenses
+	names := array.concat(
+		[called(c) | some c in components; count(c.licenses) == 0],
+		[sprintf("%s (%s)", [name, expression]) |
+			some expression, of in licensed
+			count(assize.license_choices(expression)) == 0
+			not acceptable(expression)
+			some name in of
+		],
+	)
+	count(names) > 0
+	r := reason("license/unknown", settings.unknown_license, sprintf(
+		"it is not known under which licence %s: declare it, or set unknown_license",
+		[sprintf("%s %s", [listed(names), verb(names)])],
+	), "sbom")
+]
+
+# --- Words ------------------------------------------------------------------
+
+verb(names) := "is" if {
+	count(names) == 1
+} else := "are"
+
+# The first three of them, sorted.
+listed(names) := concat(", ", sort(names)) if {
+	count(names) <= 3
+} else := sprintf("%s and %d more", [concat(", ", array.slice(sort(names), 0, 3)), count(names) - 3])
