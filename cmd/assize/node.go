@@ -108,6 +108,7 @@ func (n *node) makeServices(ctx context.Context, f pipelineFlags, log *slog.Logg
 		scanConfig.Inventory = n.data.inventory()
 	}
 	verdictConfig.Policy = f.Policy
+	verdictConfig.Again = verdictConfig.Again && f.stays
 	if auditConfig.Keys == "" {
 		if auditConfig.Keys, err = n.data.logKey(); err != nil {
 			return err

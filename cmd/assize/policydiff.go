@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"assize.dev/services/sign"
 	"assize.dev/services/verdict"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/event"
@@ -48,17 +47,6 @@ type differing struct {
 	Because  event.Reason  `json:"because"`
 }
 
-// past is what of a verdict is compared.
-type past struct {
-	stored   verdict.Stored
-	registry string
-	filename string
-	decision event.Outcome
-	grade    event.Grade
-	time     time.Time
-	record   func(ctx context.Context, store blob.Store) (*verdict.Record, error)
-}
-
 func (c *policyDiffCmd) Run(ctx context.Context, g *globals) error {
 	p, err := verdict.LoadPolicy(ctx, c.New)
 	if err != nil {
@@ -76,9 +64,20 @@ func (c *policyDiffCmd) Run(ctx context.Context, g *globals) error {
 	)
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for one, err := range c.newest(ctx, store) {
+	for one, err := range verdict.Newest(ctx, store, "") {
+		if errors.Is(err, verdict.ErrCannotReplay) {
+			mu.Lock()
+			looked, missing = looked+1, missing+1
+			mu.Unlock()
+			shown.clear()
+			g.complain(err)
+			continue
+		}
 		if err != nil {
 			return errors.Join(err, group.Wait())
+		}
+		if c.Over != 0 && time.Since(one.Time) > c.Over {
+			continue
 		}
 		group.Go(func() error {
 			d, err := c.differs(working, store, p, one)
@@ -89,7 +88,7 @@ func (c *policyDiffCmd) Run(ctx context.Context, g *globals) error {
 			case errors.Is(err, verdict.ErrCannotReplay):
 				missing++
 				shown.clear()
-				g.complain(fmt.Errorf("run %s: %w", one.stored.Run, err))
+				g.complain(fmt.Errorf("run %s: %w", one.Run, err))
 				return nil
 			case err != nil || d == nil:
 				if looked%100 == 0 {
@@ -120,54 +119,9 @@ func (c *policyDiffCmd) Run(ctx context.Context, g *globals) error {
 	return nil
 }
 
-// newest gives, of each upload, the last verdict that is young enough. Verdicts
-// come by artifact, so only those of one artifact are held at a time.
-func (c *policyDiffCmd) newest(ctx context.Context, store blob.Store) func(yield func(past, error) bool) {
-	return func(yield func(past, error) bool) {
-		last := map[[2]string]past{} // by registry and file name
-		flush := func() bool {
-			for _, one := range last {
-				if (c.Over == 0 || time.Since(one.time) <= c.Over) && !yield(one, nil) {
-					return false
-				}
-			}
-			clear(last)
-			return true
-		}
-		artifact := ""
-		for s, err := range verdict.All(ctx, store) {
-			if err != nil {
-				yield(past{}, err)
-				return
-			}
-			if string(s.Artifact) != artifact && !flush() {
-				return
-			}
-			artifact = string(s.Artifact)
-			statement, _, err := sign.ReadVerdict(s.Envelope)
-			if err != nil {
-				yield(past{}, fmt.Errorf("run %s: %w", s.Run, err))
-				return
-			}
-			v, err := statement.Verdict()
-			if err != nil {
-				yield(past{}, fmt.Errorf("run %s: %w", s.Run, err))
-				return
-			}
-			last[[2]string{v.Registry, v.Artifact.Filename}] = past{
-				stored: s, registry: v.Registry, filename: v.Artifact.Filename, decision: v.Decision, grade: v.Grade, time: v.Time,
-				record: func(ctx context.Context, store blob.Store) (*verdict.Record, error) {
-					return verdict.RecordOf(ctx, store, v.Record.Key, v.Record.Digest)
-				},
-			}
-		}
-		flush()
-	}
-}
-
 // differs is nil if the policy says the same.
-func (c *policyDiffCmd) differs(ctx context.Context, store blob.Store, p *verdict.Policy, one past) (*differing, error) {
-	record, err := one.record(ctx, store)
+func (c *policyDiffCmd) differs(ctx context.Context, store blob.Store, p *verdict.Policy, one verdict.Concluded) (*differing, error) {
+	record, err := verdict.RecordOf(ctx, store, one.Record.Key, one.Record.Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -175,12 +129,12 @@ func (c *policyDiffCmd) differs(ctx context.Context, store blob.Store, p *verdic
 	if err != nil {
 		return nil, err
 	}
-	if d.Decision == one.decision && d.Grade == one.grade {
+	if d.Decision == one.Decision && d.Grade == one.Grade {
 		return nil, nil
 	}
 	return &differing{
-		Run: one.stored.Run, Artifact: string(one.stored.Artifact), Registry: one.registry, Filename: one.filename,
-		From: one.decision, To: d.Decision, Was: one.grade, Is: d.Grade, Because: d.Reasons[0],
+		Run: one.Run, Artifact: string(one.Artifact), Registry: one.Registry, Filename: one.Filename,
+		From: one.Decision, To: d.Decision, Was: one.Grade, Is: d.Grade, Because: d.Reasons[0],
 	}, nil
 }
 

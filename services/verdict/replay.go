@@ -60,11 +60,12 @@ func Find(ctx context.Context, store blob.Store, what string) ([]Stored, error) 
 	return found, nil
 }
 
-// All gives every verdict there is, in the order of artifacts and, of each, of
-// time. An error is yielded once, last.
-func All(ctx context.Context, store blob.Store) iter.Seq2[Stored, error] {
+// All gives every verdict about artifacts whose digest in hexadecimal begins
+// with prefix, in the order of artifacts and, of each, of time. An error is
+// yielded once, last.
+func All(ctx context.Context, store blob.Store, prefix string) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
-		for info, err := range store.List(ctx, "verdicts/sha256/", "") {
+		for info, err := range store.List(ctx, "verdicts/sha256/"+prefix, "") {
 			if err != nil {
 				yield(Stored{}, err)
 				return

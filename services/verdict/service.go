@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ type Service struct {
 	store       blob.Store
 	workers     int
 	log         *slog.Logger
+	again       bool        // have stored verdicts judged again
 	policyKnown atomic.Bool // the policy's bundle is in the store
 }
 
@@ -35,13 +37,17 @@ func New(ctx context.Context, c Config, b *bus.Bus, store blob.Store, log *slog.
 		return nil, err
 	}
 	log.InfoContext(ctx, "policy", "name", p.Name().Name, "digest", p.Name().Digest)
-	return &Service{policy: p, bus: b, store: store, workers: max(1, c.Workers), log: log}, nil
+	return &Service{policy: p, bus: b, store: store, workers: max(1, c.Workers), again: c.Again, log: log}, nil
 }
 
 // Run decides until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.decide(ctx) })
+	group.Go(func() error { return s.decide(ctx, bus.DurableVerdict) })
+	group.Go(func() error { return s.decide(ctx, bus.DurableRejudge) })
+	if s.again {
+		group.Go(func() error { return s.rejudge(ctx) })
+	}
 	group.Go(func() error {
 		board := notice.Board{Bus: s.bus, Store: s.store, Service: "verdict", Log: s.log}
 		board.Keep(ctx, event.PolicyChanged, "", string(s.policy.Name().Digest))
@@ -50,9 +56,9 @@ func (s *Service) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (s *Service) decide(ctx context.Context) error {
+func (s *Service) decide(ctx context.Context, durable string) error {
 	return s.bus.Consume(ctx, bus.Consumer{
-		Service: "verdict", Stream: bus.Events, Durable: bus.DurableVerdict,
+		Service: "verdict", Stream: bus.Events, Durable: durable,
 		Workers: s.workers, Handle: s.handle,
 		// Evidence that breaks the contract is evidence all the same: if it
 		// is the newest of its run, this is when the run is decided.
@@ -68,10 +74,18 @@ func (s *Service) decide(ctx context.Context) error {
 	})
 }
 
-// handle decides the run of one piece of evidence, if it is the last one.
+// handle decides the run of one piece of evidence, if it is the last one, or of
+// an order to judge again what was gathered before, if nothing else is to come.
 // Whatever fails here is an outage, which is waited out, or a broken contract,
 // which the bus makes a dead letter.
 func (s *Service) handle(ctx context.Context, m *bus.Message) error {
+	if a, ok := m.Payload.(*event.Artifact); ok {
+		required := s.policy.Settings().RequiredEvidence
+		if slices.ContainsFunc(required, func(k event.Kind) bool { return !a.Reuses(k) }) {
+			return nil // whoever brings the evidence decides
+		}
+		return s.judge(ctx, join.Address{Registry: a.Registry, Run: a.Run}, m.Sequence)
+	}
 	address, err := join.ParseAddress(m.Subject)
 	if err != nil {
 		return bus.Permanent(err)
@@ -79,7 +93,12 @@ func (s *Service) handle(ctx context.Context, m *bus.Message) error {
 	if e, ok := m.Payload.(*event.Evidence); ok {
 		address.Upload = e.Lane == event.LaneNew
 	}
-	result, err := join.Read(ctx, stream{s.bus}, past{s.bus, s.store}, address, m.Sequence, s.policy.Settings().RequiredEvidence)
+	return s.judge(ctx, address, m.Sequence)
+}
+
+// judge decides a run if the fact with this sequence is its newest.
+func (s *Service) judge(ctx context.Context, address join.Address, sequence uint64) error {
+	result, err := join.Read(ctx, stream{s.bus}, past{s.bus, s.store}, address, sequence, s.policy.Settings().RequiredEvidence)
 	if err != nil {
 		return err
 	}

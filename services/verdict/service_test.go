@@ -33,7 +33,18 @@ func openStore(t *testing.T) blob.Store {
 // serve runs a replica until the test ends.
 func serve(t *testing.T, b *bus.Bus, store blob.Store, policyPath string) {
 	t.Helper()
-	s, err := New(t.Context(), Config{Policy: policyPath, Workers: 3}, b, store, slog.New(slog.DiscardHandler))
+	serveWith(t, b, store, Config{Policy: policyPath, Workers: 3})
+}
+
+// serveAgain also has stored verdicts judged again.
+func serveAgain(t *testing.T, b *bus.Bus, store blob.Store, policyPath string) {
+	t.Helper()
+	serveWith(t, b, store, Config{Policy: policyPath, Workers: 3, Again: true})
+}
+
+func serveWith(t *testing.T, b *bus.Bus, store blob.Store, c Config) {
+	t.Helper()
+	s, err := New(t.Context(), c, b, store, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,11 +34,11 @@ func TestProvisionIsIdempotentAndReportsDrift(t *testing.T) {
 	t.Parallel()
 	b := bustest.Connect(t, bustest.Server(t))
 	for range 2 { // reporting changes nothing
-		if drift := provision(t, b, bus.ProvisionOptions{}); len(drift) != 5+16 || drift[0] != "stream UPLOADS: missing" {
+		if drift := provision(t, b, bus.ProvisionOptions{}); len(drift) != 5+17 || drift[0] != "stream UPLOADS: missing" {
 			t.Fatalf("%q", drift)
 		}
 	}
-	if drift := provision(t, b, bus.ProvisionOptions{Apply: true}); len(drift) != 5+16 {
+	if drift := provision(t, b, bus.ProvisionOptions{Apply: true}); len(drift) != 5+17 {
 		t.Fatalf("%q", drift)
 	}
 	publish(t, b, upload("1"))
@@ -80,7 +80,7 @@ func TestProvisionIsIdempotentAndReportsDrift(t *testing.T) {
 	}
 	// What is set explicitly is changed, and what is not stays.
 	o := bus.ProvisionOptions{Apply: true, AckWait: time.Minute, AgainInFlight: 9, VerdictsAge: time.Hour, MaxBytes: 100 << 20}
-	if drift := provision(t, b, o); len(drift) != 5+1+16+4 {
+	if drift := provision(t, b, o); len(drift) != 5+1+17+4 {
 		t.Errorf("%d changes: %q", len(drift), drift)
 	}
 	if drift := provision(t, b, bus.ProvisionOptions{}); len(drift) != 0 {
@@ -172,7 +172,7 @@ func TestLag(t *testing.T) {
 			}
 		}
 	}
-	if seen != 2 || len(list) != 5+16 {
+	if seen != 2 || len(list) != 5+17 {
 		t.Errorf("%+v", list)
 	}
 	stop, err := b.ObserveLag()

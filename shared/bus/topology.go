@@ -26,6 +26,7 @@ const (
 	DurableVulnerabilities = "vulnerabilities"
 	DurableVerdict         = "verdict"
 	DurableAttest          = "attest"
+	DurableRejudge         = "verdict-again" // artifacts that may need no new evidence
 )
 
 // DurableFor is the consumer that gives the artifacts of a lane to the
@@ -106,9 +107,12 @@ func durables(o ProvisionOptions) []durable {
 			list = append(list, consumer(Events, DurableFor(kind, lane), event.ArtifactsOf(lane), most))
 		}
 	}
+	rejudge := consumer(Events, DurableRejudge, "", inFlight)
+	rejudge.FilterSubjects = []string{event.ArtifactsOf(event.LaneAsked), event.ArtifactsOf(event.LaneAgain)}
 	return append(list,
 		consumer(Events, DurableVulnerabilities, event.EvidenceOf(event.KindSBOM), inFlight),
 		consumer(Events, DurableVerdict, event.AllEvidence, inFlight),
+		rejudge,
 		consumer(Events, DurableAttest, event.AllDecisions, inFlight))
 }
 

@@ -120,6 +120,23 @@ func (s Settings) with(rules []Rule) (Settings, error) {
 	return changed, nil
 }
 
+// Expiries are the days on which waivers end, those of rules included.
+func (p *Policy) Expiries() (days []string) {
+	note := func(s Settings) {
+		for _, w := range s.Waivers {
+			days = append(days, w.Expires)
+		}
+	}
+	note(p.settings)
+	for _, r := range p.settings.Rules {
+		if changed, err := p.settings.with([]Rule{r}); err == nil {
+			note(changed)
+		}
+	}
+	slices.Sort(days)
+	return slices.Compact(days)
+}
+
 func (w *When) selects(a *event.Artifact) bool {
 	if w.Registry != "" {
 		if yes, err := path.Match(w.Registry, a.Registry); err != nil || !yes {

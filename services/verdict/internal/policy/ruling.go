@@ -84,11 +84,14 @@ func (r *Ruling) tidy() error {
 	return nil
 }
 
+// RuleError is the rule of a ruling that the policy did not make.
+const RuleError = "policy/error"
+
 // Failure is the ruling where the policy gave none: nothing is known, so the
 // artifact is held at the lowest grade.
 func Failure(err error) *Ruling {
 	return &Ruling{Decision: event.Hold, Grade: event.GradeRisk, Reasons: []event.Reason{{
-		Rule: "policy/error", Outcome: event.Hold,
+		Rule: RuleError, Outcome: event.Hold,
 		Message: sentence(err.Error()+": mend the policy and have the artifact examined again", maxMessage),
 	}}}
 }

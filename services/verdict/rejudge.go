@@ -1,0 +1,246 @@
+package verdict
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"assize.dev/services/verdict/internal/join"
+	"assize.dev/services/verdict/internal/policy"
+	"assize.dev/shared/blob"
+	"assize.dev/shared/bus"
+	"assize.dev/shared/event"
+)
+
+// rejudger has verdicts judged again that would be others by this policy today:
+// after the policy was changed, and when a waiver has expired. Nothing is
+// scanned again, unless it is too old: the order to examine says which evidence
+// is reused.
+//
+// The work is done in shards, by the first digit of the artifacts' digests.
+// What is done is marked in the store, so that a process that is killed goes on
+// where it was, and replicas, which take the shards in random order, share
+// them. Two of one shard do no harm: the name of the new run follows from what
+// is judged again and why.
+type rejudger struct {
+	policy *Policy
+	store  blob.Store
+	bus    *bus.Bus
+	now    func() time.Time
+}
+
+// Rejudged counts what became of a round.
+type Rejudged struct {
+	Looked  int64 // verdicts that were held against the policy
+	Ordered int64 // that would be others
+	Skipped int64 // whose evidence is not there any more
+}
+
+const shards = "0123456789abcdef"
+
+// marker is where a shard is marked as done: by the policy and the newest
+// waiver that has expired. Content does not change, so the key says it all.
+func (r *rejudger) marker(shard byte) string {
+	since := ""
+	for _, day := range r.expired() {
+		since = max(since, day)
+	}
+	return fmt.Sprintf("rejudged/%s@%s/%c", r.policy.Name().Digest.Hex(), since, shard)
+}
+
+// expired are the days on which waivers have ended.
+func (r *rejudger) expired() (days []string) {
+	today := r.now().UTC().Format(time.DateOnly)
+	for _, day := range r.policy.Expiries() {
+		if day <= today {
+			days = append(days, day)
+		}
+	}
+	return days
+}
+
+// round goes through all shards that are not done.
+func (r *rejudger) round(ctx context.Context) (all Rejudged, err error) {
+	for _, i := range rand.Perm(len(shards)) {
+		marker := r.marker(shards[i])
+		o, err := r.store.Open(ctx, marker)
+		if err == nil {
+			o.Close()
+			continue
+		}
+		if !errors.Is(err, blob.ErrNotFound) {
+			return all, err
+		}
+		one, err := r.shard(ctx, string(shards[i]))
+		all.Looked, all.Ordered, all.Skipped = all.Looked+one.Looked, all.Ordered+one.Ordered, all.Skipped+one.Skipped
+		if err != nil {
+			return all, err
+		}
+		text := fmt.Appendf(nil, "%d verdicts, %d judged again, %d could not be\n", one.Looked, one.Ordered, one.Skipped)
+		if err := r.store.Create(ctx, marker, bytes.NewReader(text), int64(len(text))); err != nil && !errors.Is(err, blob.ErrExists) {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func (r *rejudger) shard(ctx context.Context, prefix string) (Rejudged, error) {
+	var looked, ordered, skipped atomic.Int64
+	group, working := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for one, err := range Newest(working, r.store, prefix) {
+		if errors.Is(err, ErrCannotReplay) {
+			skipped.Add(1)
+			continue
+		}
+		if err != nil {
+			return Rejudged{}, errors.Join(err, group.Wait())
+		}
+		group.Go(func() error {
+			order, err := r.order(working, one)
+			switch {
+			case errors.Is(err, ErrCannotReplay):
+				skipped.Add(1)
+				return nil
+			case err != nil:
+				return err
+			}
+			looked.Add(1)
+			if order == nil {
+				return nil
+			}
+			ordered.Add(1)
+			e, err := event.New("assize/verdict", r.now(), order)
+			if err != nil {
+				return err
+			}
+			if _, err := r.bus.Publish(working, e, bus.Once()); err != nil && !errors.Is(err, bus.ErrExists) {
+				return err
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return Rejudged{looked.Load(), ordered.Load(), skipped.Load()}, err
+}
+
+// order is what has a verdict judged again; nil if it would be the same.
+func (r *rejudger) order(ctx context.Context, one Concluded) (*event.Artifact, error) {
+	if one.Policy == r.policy.Name().Digest && len(r.expired()) == 0 {
+		return nil, nil
+	}
+	record, err := RecordOf(ctx, r.store, one.Record.Key, one.Record.Digest)
+	if err != nil {
+		return nil, err
+	}
+	c, err := record.Case()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCannotReplay, err)
+	}
+	if err := AddComponents(ctx, r.store, r.policy, &c); err != nil {
+		return nil, err
+	}
+	c.Time = r.now()
+	d, _, err := Decide(ctx, r.policy, c)
+	if err != nil || d.Decision == one.Decision && d.Grade == one.Grade {
+		return nil, err
+	}
+	if len(d.Reasons) == 1 && d.Reasons[0].Rule == policy.RuleError {
+		// A policy that fails here says nothing of the artifact; verdicts that
+		// stand are not taken back for it.
+		return nil, nil
+	}
+	a := c.Artifact
+	a.Run, a.Lane, a.Supersedes, a.Signatures = r.runName(one), event.LaneAgain, one.Run, nil
+	a.Cause = fmt.Sprintf("by policy %s it would be %s (%s)", r.policy.Name().Name, d.Decision, d.Grade)
+	if one.Policy == r.policy.Name().Digest {
+		a.Cause = fmt.Sprintf("a waiver has expired: it would be %s (%s)", d.Decision, d.Grade)
+	}
+	a.Reuse = reusable(r.policy, &c, &d)
+	return &a, nil
+}
+
+// reusable is the evidence that need not be gathered again: what is there, and
+// not too old.
+func reusable(p *Policy, c *Case, d *event.Decision) (kinds []event.Kind) {
+	for _, kind := range p.Settings().RequiredEvidence {
+		there := slices.ContainsFunc(c.Evidence, func(p join.Piece) bool { return p.Kind == kind && len(p.Data) > 0 })
+		old := slices.ContainsFunc(d.Reasons, func(r event.Reason) bool {
+			return r.Evidence == kind && strings.HasSuffix(r.Rule, "/old")
+		})
+		if there && !old {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// runName is a UUIDv7 of the time of the verdict that is replaced; what would be
+// random in it follows from the verdict and the policy.
+func (r *rejudger) runName(one Concluded) string {
+	h := sha256.Sum256([]byte(strings.Join([]string{one.Run, one.Registry, one.Filename, r.marker(0)}, "\x00")))
+	id := uuid.UUID(h[:16])
+	// After the run that it replaces, for those that sort by name.
+	at := max(one.Time.UnixMilli(), r.lastChange().UnixMilli())
+	for i := range 6 {
+		id[i] = byte(at >> (40 - 8*i))
+	}
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}
+
+// lastChange is the day of the newest waiver that has expired, if any.
+func (r *rejudger) lastChange() (last time.Time) {
+	for _, day := range r.expired() {
+		if t, err := time.Parse(time.DateOnly, day); err == nil && t.After(last) {
+			last = t
+		}
+	}
+	return last
+}
+
+// rejudge goes through stored verdicts at the start and whenever a waiver
+// expires.
+func (s *Service) rejudge(ctx context.Context) error {
+	r := &rejudger{policy: s.policy, store: s.store, bus: s.bus, now: time.Now}
+	done := ""
+	for wait := time.Duration(0); ; wait = time.Minute {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		if r.marker(0) == done {
+			continue
+		}
+		if err := s.keepPolicy(ctx); err != nil {
+			s.log.WarnContext(ctx, "verdicts are not judged again yet", "error", err)
+			continue
+		}
+		now := r.marker(0)
+		all, err := r.round(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			s.log.WarnContext(ctx, "verdicts are judged again, and not all of them could be looked at yet", "error", err)
+			continue
+		}
+		done = now
+		if all != (Rejudged{}) {
+			s.log.InfoContext(ctx, "verdicts were held against the policy", "looked", all.Looked, "again", all.Ordered, "skipped", all.Skipped)
+		}
+	}
+}
