@@ -47,6 +47,13 @@ type Rejudged struct {
 	Skipped int64 // whose evidence is not there any more
 }
 
+// Rejudge orders, once, that every stored verdict that would be another by p is
+// judged again.
+func Rejudge(ctx context.Context, p *Policy, b *bus.Bus, store blob.Store) (Rejudged, error) {
+	r := &rejudger{policy: p, store: store, bus: b, now: time.Now}
+	return r.round(ctx)
+}
+
 const shards = "0123456789abcdef"
 
 // marker is where a shard is marked as done: by the policy and the newest
@@ -163,6 +170,7 @@ func (r *rejudger) order(ctx context.Context, one Concluded) (*event.Artifact, e
 	}
 	a := c.Artifact
 	a.Run, a.Lane, a.Supersedes, a.Signatures = r.runName(one), event.LaneAgain, one.Run, nil
+	a.Policy = r.policy.Name().Digest
 	a.Cause = fmt.Sprintf("by policy %s it would be %s (%s)", r.policy.Name().Name, d.Decision, d.Grade)
 	if one.Policy == r.policy.Name().Digest {
 		a.Cause = fmt.Sprintf("a waiver has expired: it would be %s (%s)", d.Decision, d.Grade)

@@ -73,7 +73,8 @@ func TestPolicyChangeJudgesAgain(t *testing.T) {
 	if err := os.WriteFile(file, []byte("minimum_grade: verified\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// Two replicas, and each of them twice.
+	// Replicas of the older policy are still there, and leave it to the newer ones.
+	serve(t, bustest.Connect(t, server), store, "")
 	for range 2 {
 		serveAgain(t, bustest.Connect(t, server), store, file)
 		serveAgain(t, bustest.Connect(t, server), store, file)
@@ -112,9 +113,10 @@ func TestPolicyChangeJudgesAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The order, its decision, and the notice of the policy.
-	if info.State.Msgs != 3 {
-		t.Errorf("%d events, want 3", info.State.Msgs)
+	// The order, its decision, and notices of the policies, which may come in any
+	// order.
+	if n := info.State.Msgs; n < 3 || n > 6 {
+		t.Errorf("%d events, want an order, its decision and some notices", n)
 	}
 }
 

@@ -106,6 +106,9 @@ func (s *Service) judge(ctx context.Context, address join.Address, sequence uint
 		s.log.DebugContext(ctx, "not decided yet", "run", address.Run, "kind", address.Kind, "state", result.State, "fact", result.Subject)
 		return nil
 	}
+	if wanted := result.Case.Artifact.Policy; wanted != "" && wanted != s.policy.Name().Digest && time.Since(result.Case.Time) < rollout {
+		return bus.Unavailable(fmt.Errorf("run %s is to be judged by policy %s, which another replica has", address.Run, wanted))
+	}
 	if err := AddComponents(ctx, s.store, s.policy, &result.Case); err != nil {
 		return bus.Unavailable(err)
 	}
@@ -121,6 +124,10 @@ func (s *Service) judge(ctx context.Context, address join.Address, sequence uint
 	}
 	return s.publish(ctx, &decision)
 }
+
+// rollout is how long replicas of an older policy leave to those of a newer one
+// what these want judged again. After that the policy has changed once more.
+const rollout = 10 * time.Minute
 
 // publish says the decision once. If another replica was faster, its word
 // stands; after the same case it is the same word.

@@ -120,7 +120,9 @@ type Artifact struct {
 	// Reuse spares the analysers what cannot have changed: evidence of these
 	// kinds is taken from the record of the superseded run.
 	Reuse []Kind `json:"reuse,omitempty" jsonschema_description:"Kinds of evidence that are not gathered again but taken from the record of the superseded run."`
-	Cause string `json:"cause,omitempty" jsonschema_description:"Why it is examined again, for a person: new advisories, another policy, a request."`
+	// Policy for which it is examined again; empty: any.
+	Policy digest.Digest `json:"policy,omitempty" jsonschema_description:"Digest of the policy by which it is to be judged, if there is still a service that has it."`
+	Cause  string        `json:"cause,omitempty" jsonschema_description:"Why it is examined again, for a person: new advisories, another policy, a request."`
 }
 
 // Reuses tells whether evidence of a kind comes from the superseded run.

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -11,19 +13,32 @@ import (
 
 // Rules have two functions beside OPA's own. Both are pure.
 func init() {
-	// assize.package_matches(purl, pattern, versions) is "yes", "no" or, where
-	// the version cannot be compared or the pattern is none, "unknown"; see
-	// parsePattern.
+	// assize.packages_matching(purls, pattern, versions) has those of the package
+	// URLs that are of a pattern, each with "yes" or, where its version cannot be
+	// compared, "unknown"; see parsePattern. A pattern that is none is an error.
 	rego.RegisterBuiltin3(&rego.Function{
-		Name:        "assize.package_matches",
-		Description: "Whether a package URL is one of a pattern: yes, no or unknown.",
-		Decl:        types.NewFunction(types.Args(types.S, types.S, types.S), types.S),
-	}, func(_ rego.BuiltinContext, purl, pattern, versions *ast.Term) (*ast.Term, error) {
-		p, ok := patternOf(text(pattern), text(versions))
+		Name:        "assize.packages_matching",
+		Description: "The package URLs of a list that are of a pattern, with yes, or with unknown where the version cannot be compared.",
+		Decl: types.NewFunction(
+			types.Args(types.NewArray(nil, types.S), types.S, types.S),
+			types.NewObject(nil, types.NewDynamicProperty(types.S, types.S)),
+		),
+	}, func(_ rego.BuiltinContext, purls, pattern, versions *ast.Term) (*ast.Term, error) {
+		list, ok := purls.Value.(*ast.Array)
 		if !ok {
-			return ast.StringTerm(unlikely), nil
+			return nil, errors.New("assize.packages_matching: want a list of package URLs")
 		}
-		return ast.StringTerm(p.match(text(purl))), nil
+		p, err := patternOf(text(pattern), text(versions))
+		if err != nil {
+			return nil, fmt.Errorf("assize.packages_matching: %w", err)
+		}
+		var found [][2]*ast.Term
+		list.Foreach(func(purl *ast.Term) {
+			if answer := p.match(text(purl)); answer != differs {
+				found = append(found, ast.Item(purl, ast.StringTerm(answer)))
+			}
+		})
+		return ast.ObjectTerm(found...), nil
 	})
 	// assize.license_choices(expression) is what an SPDX expression leaves to
 	// choose from, [["MIT"], ["Apache-2.0", "BSD-3-Clause"]]; it is empty where
@@ -64,17 +79,17 @@ var (
 
 const maxPatterns = 10_000
 
-func patternOf(purl, versions string) (*packagePattern, bool) {
+func patternOf(purl, versions string) (*packagePattern, error) {
 	key := purl + "\n" + versions
 	if p, ok := patterns.Load(key); ok {
-		return p.(*packagePattern), true
+		return p.(*packagePattern), nil
 	}
 	p, err := parsePattern(purl, versions)
 	if err != nil {
-		return nil, false
+		return nil, err
 	}
 	if kept.Add(1) <= maxPatterns {
 		patterns.Store(key, &p)
 	}
-	return &p, true
+	return &p, nil
 }

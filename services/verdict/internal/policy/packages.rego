@@ -49,12 +49,11 @@ own_urls := [url |
 	url != ""
 ]
 
+banned_by(ban) := assize.packages_matching(package_urls, ban["package"], ban.versions)
+
 banned_packages := [r |
 	some ban in settings.banned_packages
-	hits := [url |
-		some url in package_urls
-		assize.package_matches(url, ban["package"], ban.versions) == "yes"
-	]
+	hits := [url | some url, "yes" in banned_by(ban)]
 	count(hits) > 0
 	r := reason("package/banned", "deny", sprintf(
 		"%s %s banned: %s: publish a version without it",
@@ -65,10 +64,7 @@ banned_packages := [r |
 # A version that cannot be compared may be one that is banned.
 incomparable_packages := [r |
 	some ban in settings.banned_packages
-	hits := [url |
-		some url in package_urls
-		assize.package_matches(url, ban["package"], ban.versions) == "unknown"
-	]
+	hits := [url | some url, "unknown" in banned_by(ban)]
 	count(hits) > 0
 	r := reason("package/incomparable", "hold", sprintf(
 		"%s may be banned (%s), but the version cannot be compared with %s: judge it by hand",
@@ -88,7 +84,7 @@ package_not_allowed := [r |
 
 some_allows(url) if {
 	some allowed in settings.allowed_packages
-	assize.package_matches(url, allowed["package"], allowed.versions) == "yes"
+	assize.packages_matching([url], allowed["package"], allowed.versions)[url] == "yes"
 }
 
 own_name := component_name(input.artifact.purl) if {
@@ -97,21 +93,22 @@ own_name := component_name(input.artifact.purl) if {
 
 # --- Licences ---------------------------------------------------------------
 
-# expression -> the names of what is under it
-licensed := {expression: names |
+license_expressions := {l | some c in components; some l in c.licenses} if {
 	asks_for_licenses
-	some expression in {l | some c in components; some l in c.licenses}
-	names := [called(c) | some c in components; expression in c.licenses]
-}
+} else := set()
+
+# The names of what is under a licence.
+licensed(expression) := [called(c) | some c in components; expression in c.licenses]
 
 called(c) := component_name(c.purl) if {
 	c.purl != ""
 } else := c.name
 
 licenses_denied := [r |
-	some expression, names in licensed
-	count(assize.license_choices(expression)) > 0
+	some expression in license_expressions
 	not acceptable(expression)
+	count(assize.license_choices(expression)) > 0
+	names := licensed(expression)
 	r := reason("license/denied", "deny", sprintf(
 		"%s, which %s, covers %s: publish a version without it, or allow the licence",
 		[expression, license_fault(expression), listed(names)],
@@ -167,10 +164,10 @@ licenses_unknown := [r |
 	names := array.concat(
 		[called(c) | some c in components; count(c.licenses) == 0],
 		[sprintf("%s (%s)", [name, expression]) |
-			some expression, of in licensed
-			count(assize.license_choices(expression)) == 0
+			some expression in license_expressions
 			not acceptable(expression)
-			some name in of
+			count(assize.license_choices(expression)) == 0
+			some name in licensed(expression)
 		],
 	)
 	count(names) > 0

@@ -149,8 +149,8 @@ func (w *When) selects(a *event.Artifact) bool {
 	if w.Package == "" {
 		return true
 	}
-	p, ok := patternOf(w.Package, w.Versions)
-	if !ok {
+	p, err := patternOf(w.Package, w.Versions)
+	if err != nil {
 		return false
 	}
 	purl := a.PURL
