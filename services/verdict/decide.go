@@ -23,9 +23,15 @@ type Case = join.Case
 type Policy = policy.Policy
 
 // LoadPolicy compiles the policy that ASSIZE_POLICY names: "" for the
-// built-in rules, a YAML file of settings for them, a Rego file, or a
-// directory of Rego files.
+// built-in rules, a YAML file of settings for them, a Rego file, a
+// directory of Rego files, or an OPA bundle.
 func LoadPolicy(ctx context.Context, path string) (*Policy, error) { return policy.Load(ctx, path) }
+
+// LoadSignedPolicy compiles an OPA bundle that is signed by the key whose public
+// half the PEM file has.
+func LoadSignedPolicy(ctx context.Context, path, key string) (*Policy, error) {
+	return policy.LoadSigned(ctx, path, key)
+}
 
 // Decide applies the policy to the case. The same case and policy always make
 // the same decision and the same record, byte for byte; the record is the

@@ -32,7 +32,11 @@ type Service struct {
 // New loads the policy and makes the service. A policy that cannot be loaded
 // whole is an error.
 func New(ctx context.Context, c Config, b *bus.Bus, store blob.Store, log *slog.Logger) (*Service, error) {
-	p, err := LoadPolicy(ctx, c.Policy)
+	load := LoadPolicy
+	if c.Key != "" {
+		load = func(ctx context.Context, path string) (*Policy, error) { return LoadSignedPolicy(ctx, path, c.Key) }
+	}
+	p, err := load(ctx, c.Policy)
 	if err != nil {
 		return nil, err
 	}

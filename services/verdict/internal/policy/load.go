@@ -25,6 +25,7 @@ const settingsFile = "settings.yaml"
 //	""            the built-in rules with default settings
 //	*.yaml, *.yml the built-in rules with these settings
 //	*.rego        these rules in place of the built-in ones, default settings
+//	*.tar.gz      an OPA bundle, whatever its signature; see LoadSigned
 //	a directory   its *.rego files as rules, and its settings.yaml, if any
 //
 // Rules define data.assize.policy.verdict. A directory's hidden files,
@@ -50,6 +51,9 @@ func load(ctx context.Context, path string) (*Policy, error) {
 	if info.IsDir() {
 		return loadDir(ctx, path)
 	}
+	if strings.HasSuffix(path, ".tar.gz") {
+		return loadBundle(ctx, path, nil)
+	}
 	switch filepath.Ext(path) {
 	case ".yaml", ".yml":
 		text, err := readFile(path, maxSettings)
@@ -68,7 +72,7 @@ func load(ctx context.Context, path string) (*Policy, error) {
 		}
 		return compile(ctx, customSettings(), []module{m})
 	}
-	return nil, errors.New("neither a directory nor a .yaml, .yml or .rego file")
+	return nil, errors.New("neither a directory nor a .yaml, .yml, .rego or .tar.gz file")
 }
 
 // customSettings are the defaults under a name that does not claim to be the

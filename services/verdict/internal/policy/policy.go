@@ -7,6 +7,7 @@ package policy
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,6 +110,8 @@ func (p *Policy) Name() event.Policy {
 func (p *Policy) Evaluate(ctx context.Context, in Input) (*Ruling, error) {
 	limited, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
+	limited, release := limitMemory(limited)
+	defer release()
 	if len(p.settings.Rules) > 0 {
 		settings, err := p.settings.For(&in.Artifact)
 		if err != nil {
@@ -117,6 +120,9 @@ func (p *Policy) Evaluate(ctx context.Context, in Input) (*Ruling, error) {
 		in.Settings = &settings
 	}
 	results, err := p.query.Eval(limited, rego.EvalInput(in))
+	if cause := context.Cause(limited); errors.Is(cause, errMemory) {
+		return nil, fmt.Errorf("evaluate policy %s: %w", p.settings.Name, cause)
+	}
 	if limited.Err() != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("evaluate policy %s: no answer within %s", p.settings.Name, p.Timeout)
 	}
