@@ -78,7 +78,7 @@ func exampleArgs(line string) []string {
 
 // Every command says in its help how it is called.
 func TestHelpOfEveryCommand(t *testing.T) {
-	for _, command := range []string{"demo", "check", "verify", "slsa", "inspect", "secrets", "up", "submit", "watch", "verify-verdict", "keygen", "keys show", "keys init", "keys rotate", "keys revoke", "keys roots", "sign", "audit log", "audit verify", "audit prove", "audit export", "audit head", "audit keygen", "verdict show", "verdict explain", "verdict replay", "policy show", "policy test", "policy eval", "policy diff", "doctor", "doctor s3", "provision", "nats"} {
+	for _, command := range []string{"demo", "check", "verify", "slsa", "inspect", "secrets", "up", "submit", "watch", "verify-verdict", "keygen", "keys show", "keys init", "keys rotate", "keys revoke", "keys roots", "sign", "audit log", "audit verify", "audit prove", "audit export", "audit head", "audit keygen", "verdict show", "verdict explain", "verdict replay", "verdict ask", "verdict decide", "policy show", "policy test", "policy eval", "policy diff", "doctor", "doctor s3", "provision", "nats"} {
 		var stdout, stderr bytes.Buffer
 		if code := execute(append(strings.Fields(command), "--help"), &stdout, &stderr); code != exitPass || stderr.Len() > 0 {
 			t.Errorf("%s --help: exit %d, stderr %s", command, code, stderr.String())

@@ -19,6 +19,8 @@ type verdictCmd struct {
 	Show    verdictShowCmd    `cmd:"" help:"Show the verdicts about an artifact, or the one of a run."`
 	Explain verdictExplainCmd `cmd:"" help:"Show what a verdict rests on: rules, evidence, policy, and what it replaced."`
 	Replay  verdictReplayCmd  `cmd:"" help:"Make the decision again from the stored evidence, and compare with what was signed."`
+	Ask     verdictAskCmd     `cmd:"" help:"Have an upload examined once more."`
+	Decide  verdictDecideCmd  `cmd:"" help:"Decide by hand about an upload that is held."`
 }
 
 // whichVerdict is what the three commands are given.

@@ -122,7 +122,9 @@ type Artifact struct {
 	Reuse []Kind `json:"reuse,omitempty" jsonschema_description:"Kinds of evidence that are not gathered again but taken from the record of the superseded run."`
 	// Policy for which it is examined again; empty: any.
 	Policy digest.Digest `json:"policy,omitempty" jsonschema_description:"Digest of the policy by which it is to be judged, if there is still a service that has it."`
-	Cause  string        `json:"cause,omitempty" jsonschema_description:"Why it is examined again, for a person: new advisories, another policy, a request."`
+	// Manual is what a person decided about this upload.
+	Manual *Manual `json:"manual,omitempty"`
+	Cause  string  `json:"cause,omitempty" jsonschema_description:"Why it is examined again, for a person: new advisories, another policy, a request."`
 }
 
 // Reuses tells whether evidence of a kind comes from the superseded run.
@@ -143,7 +145,7 @@ func (a *Artifact) Validate() error {
 		ValidRun(a.Run), validLane(a.Lane), a.validReuse(), required("registry", a.Registry), required("name", a.Name),
 		bounded("version", a.Version), required("filename", a.Filename), required("digest", string(a.Digest)),
 		required("sha512", a.SHA512), required("format", a.Format), bounded("purl", a.PURL), bounded("announced", a.Announced),
-		attachedWithin(a.Signatures), validTags(a.Tags),
+		attachedWithin(a.Signatures), validTags(a.Tags), a.Manual.validate(),
 	)
 }
 

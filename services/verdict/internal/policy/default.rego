@@ -37,24 +37,24 @@ reason(rule, outcome, message, kind) := {
 # --- Decision -------------------------------------------------------------
 
 decision := "deny" if {
-	some r in concerns
+	some r in overruled
 	r.outcome == "deny"
 } else := "hold" if {
-	some r in concerns
+	some r in overruled
 	r.outcome == "hold"
 } else := "allow"
 
-reasons := array.concat(concerns, [r | decision == "allow"; r := all_is_well])
+reasons := array.concat(overruled, [r | decision == "allow"; r := closing])
 
 # Everything but the closing remark of an allow.
 concerns := [r |
 	some group in [
-		signature_broken, malware, vulnerabilities, secrets, unsafe_content,
+		denied_by_hand, signature_broken, malware, vulnerabilities, secrets, unsafe_content,
 		grade_too_low, signature_required, slsa_too_low,
 		banned_packages, package_not_allowed, licenses_denied,
 		incomparable_packages, components_unknown, licenses_unknown,
 		evidence_incomplete, evidence_old, advisories_old, unlisted_findings, unlisted_vulnerabilities, unevaluated,
-		excused_vulnerabilities, spared_vulnerabilities, waived_findings, tolerated_secrets, tolerated_findings,
+		unsigned_by_hand, excused_vulnerabilities, spared_vulnerabilities, waived_findings, tolerated_secrets, tolerated_findings,
 	]
 	some r in group
 ]

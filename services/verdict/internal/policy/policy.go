@@ -59,6 +59,10 @@ type Input struct {
 	// policy NeedsComponents; ComponentsFault says why they are not known.
 	Components      []Component `json:"components,omitempty"`
 	ComponentsFault string      `json:"componentsFault,omitempty"`
+	// Manual is what a person decided, and ManualFault why that does not count;
+	// Evaluate sets them.
+	Manual      *ManualDecision `json:"manual,omitempty"`
+	ManualFault string          `json:"manualFault,omitempty"`
 }
 
 // Component is what an SBOM says of a package.
@@ -119,6 +123,7 @@ func (p *Policy) Evaluate(ctx context.Context, in Input) (*Ruling, error) {
 		}
 		in.Settings = &settings
 	}
+	in.Manual, in.ManualFault = p.settings.manual(&in.Artifact, in.Time)
 	results, err := p.query.Eval(limited, rego.EvalInput(in))
 	if cause := context.Cause(limited); errors.Is(cause, errMemory) {
 		return nil, fmt.Errorf("evaluate policy %s: %w", p.settings.Name, cause)
@@ -162,7 +167,7 @@ func (s *Settings) restricts() bool {
 // holdUnanswered keeps the promise that missing evidence is never a pass from
 // resting on Rego that an operator wrote.
 func (p *Policy) holdUnanswered(r *Ruling, in Input) {
-	if r.Decision != event.Allow {
+	if r.Decision != event.Allow || in.Manual != nil && in.Manual.Decision == event.Allow {
 		return
 	}
 	answered := map[event.Kind]bool{}

@@ -75,6 +75,8 @@ type Settings struct {
 	// AllowedPackages are those one of which the artifact has to be, whatever is
 	// in it. Default: any.
 	AllowedPackages []Allowed `yaml:"allowed_packages" json:"allowed_packages"`
+	// Deciders may decide by hand what is held. Default: nobody.
+	Deciders []Decider `yaml:"deciders" json:"deciders"`
 	// Waivers let single findings pass for a time. Default: none.
 	Waivers []Waiver `yaml:"waivers" json:"waivers"`
 	// Rules change settings for some artifacts; see Rule. Default: none.
@@ -139,6 +141,7 @@ func DefaultSettings() Settings {
 		UnknownLicense:        event.Hold,
 		BannedPackages:        []Ban{},
 		AllowedPackages:       []Allowed{},
+		Deciders:              []Decider{},
 		Waivers:               []Waiver{},
 		Rules:                 []Rule{},
 	}

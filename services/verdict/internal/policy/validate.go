@@ -44,6 +44,7 @@ func (s Settings) Validate() error {
 	errs = append(errs, s.validRequired()...)
 	errs = append(errs, s.validLicenses()...)
 	errs = append(errs, s.validPackages()...)
+	errs = append(errs, s.validDeciders()...)
 	return errors.Join(append(errs, s.validRules()...)...)
 }
 
