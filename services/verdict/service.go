@@ -25,6 +25,7 @@ type Service struct {
 	store       blob.Store
 	workers     int
 	log         *slog.Logger
+	gauges      *gauges
 	again       bool        // have stored verdicts judged again
 	policyKnown atomic.Bool // the policy's bundle is in the store
 }
@@ -41,7 +42,7 @@ func New(ctx context.Context, c Config, b *bus.Bus, store blob.Store, log *slog.
 		return nil, err
 	}
 	log.InfoContext(ctx, "policy", "name", p.Name().Name, "digest", p.Name().Digest)
-	return &Service{policy: p, bus: b, store: store, workers: max(1, c.Workers), again: c.Again, log: log}, nil
+	return &Service{policy: p, bus: b, store: store, workers: max(1, c.Workers), again: c.Again, log: log, gauges: newGauges()}, nil
 }
 
 // Run decides until ctx ends.
@@ -126,7 +127,7 @@ func (s *Service) judge(ctx context.Context, address join.Address, sequence uint
 	if err := s.keepRecord(ctx, &decision, record); err != nil {
 		return bus.Unavailable(err)
 	}
-	return s.publish(ctx, &decision)
+	return s.publish(ctx, &decision, result.Case)
 }
 
 // rollout is how long replicas of an older policy leave to those of a newer one
@@ -135,7 +136,7 @@ const rollout = 10 * time.Minute
 
 // publish says the decision once. If another replica was faster, its word
 // stands; after the same case it is the same word.
-func (s *Service) publish(ctx context.Context, d *event.Decision) error {
+func (s *Service) publish(ctx context.Context, d *event.Decision, c Case) error {
 	e, err := event.New("assize/verdict", time.Now(), d)
 	if err != nil {
 		return bus.Permanent(err)
@@ -147,6 +148,7 @@ func (s *Service) publish(ctx context.Context, d *event.Decision) error {
 	case err != nil:
 		return err
 	}
+	s.gauges.decided(ctx, d, c)
 	s.log.InfoContext(ctx, "decision", "run", d.Run, "registry", d.Artifact.Registry, "name", d.Artifact.Name,
 		"decision", d.Decision, "grade", d.Grade, "reasons", len(d.Reasons))
 	return nil
