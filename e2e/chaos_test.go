@@ -284,22 +284,23 @@ func (s *stack) checkAudit(ctx context.Context) {
 	}
 }
 
-// checkReplay makes decisions again from what is stored: the signed statements
-// follow, byte for byte. Some are enough, as a policy is compiled for each.
+// checkReplay makes every decision again from what is stored: the signed
+// statements follow, byte for byte.
 func (s *stack) checkReplay(ctx context.Context, runs map[string]int) {
 	t := s.t
 	t.Helper()
 	store := s.blobs()
-	some := 0
-	for run := range runs {
-		if some++; some > 25 {
-			break
-		}
-		found, err := verdict.Find(ctx, store, run)
+	replayer := verdict.NewReplayer(store)
+	replayed := 0
+	for found, err := range verdict.All(ctx, store, "") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		statement, _, err := sign.ReadVerdict(found[0].Envelope)
+		if _, ours := runs[found.Run]; !ours {
+			continue
+		}
+		replayed++
+		statement, _, err := sign.ReadVerdict(found.Envelope)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -311,12 +312,15 @@ func (s *stack) checkReplay(ctx context.Context, runs map[string]int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := verdict.Replay(ctx, store, p.Record.Key, record)
+		d, err := replayer.Replay(ctx, p.Record.Key, record)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if same, err := sign.Restates(found[0].Envelope, d); err != nil || !same {
-			t.Errorf("run %s: another statement follows: %s, %v; signed %s", run, d.Decision, err, p.Decision)
+		if same, err := sign.Restates(found.Envelope, d); err != nil || !same {
+			t.Errorf("run %s: another statement follows: %s, %v; signed %s", found.Run, d.Decision, err, p.Decision)
 		}
+	}
+	if replayed != len(runs) {
+		t.Errorf("%d verdicts replayed, want %d", replayed, len(runs))
 	}
 }

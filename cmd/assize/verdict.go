@@ -191,8 +191,9 @@ func (c *verdictReplayCmd) Run(ctx context.Context, g *globals) error {
 		return err
 	}
 	worst := exitPass
+	replayer := verdict.NewReplayer(store)
 	for _, s := range found {
-		r, err := replay(ctx, store, s)
+		r, err := replay(ctx, store, replayer, s)
 		if err != nil {
 			return err
 		}
@@ -207,7 +208,7 @@ func (c *verdictReplayCmd) Run(ctx context.Context, g *globals) error {
 	return nil
 }
 
-func replay(ctx context.Context, store blob.Store, s verdict.Stored) (*replayed, error) {
+func replay(ctx context.Context, store blob.Store, replayer *verdict.Replayer, s verdict.Stored) (*replayed, error) {
 	r := &replayed{Run: s.Run, Result: "unknown"}
 	statement, _, err := sign.ReadVerdict(s.Envelope)
 	if err != nil {
@@ -221,7 +222,7 @@ func replay(ctx context.Context, store blob.Store, s verdict.Stored) (*replayed,
 	record, err := verdict.RecordOf(ctx, store, p.Record.Key, p.Record.Digest)
 	var d event.Decision
 	if err == nil {
-		d, err = verdict.Replay(ctx, store, p.Record.Key, record)
+		d, err = replayer.Replay(ctx, p.Record.Key, record)
 	}
 	if errors.Is(err, verdict.ErrCannotReplay) {
 		r.Problem = err.Error()

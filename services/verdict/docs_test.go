@@ -17,8 +17,8 @@ func TestPolicyDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```(yaml|rego)\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 3 {
-		t.Fatalf("%d examples, want 3", len(blocks))
+	if len(blocks) != 5 {
+		t.Fatalf("%d examples, want 5", len(blocks))
 	}
 	for _, b := range blocks {
 		if strings.Contains(b[2], "evidence: leaky") {

@@ -113,21 +113,43 @@ func RecordOf(ctx context.Context, store blob.Store, key string, d digest.Digest
 	return r, nil
 }
 
+// Replayer makes decisions again; one goroutine at a time may use it.
+type Replayer struct {
+	store    blob.Store
+	policies map[digest.Digest]*Policy // that were compiled
+}
+
+// NewReplayer makes decisions again from what is in the store.
+func NewReplayer(store blob.Store) *Replayer {
+	return &Replayer{store, map[digest.Digest]*Policy{}}
+}
+
 // Replay makes the decision of a record again, by the policy it was made by,
 // which the store keeps under its digest.
-func Replay(ctx context.Context, store blob.Store, key string, r *Record) (event.Decision, error) {
-	bundle, err := object(ctx, store, blob.DocumentKey(r.Policy.Digest), 1<<30)
+func (y *Replayer) Replay(ctx context.Context, key string, r *Record) (event.Decision, error) {
+	p, err := y.policy(ctx, r.Policy.Digest)
 	if err != nil {
 		return event.Decision{}, fmt.Errorf("%w: policy %s: %w", ErrCannotReplay, r.Policy.Digest, err)
 	}
-	p, err := policy.FromBundle(ctx, bundle)
-	if err != nil {
-		return event.Decision{}, fmt.Errorf("%w: policy %s: %w", ErrCannotReplay, r.Policy.Digest, err)
-	}
-	d, err := r.Decide(ctx, store, p)
+	d, err := r.Decide(ctx, y.store, p)
 	// A record that is written today may say more than that one did.
 	d.Record.Key, d.Record.Digest, d.Record.Size = key, r.digest, r.size
 	return d, err
+}
+
+func (y *Replayer) policy(ctx context.Context, d digest.Digest) (*Policy, error) {
+	if p := y.policies[d]; p != nil {
+		return p, nil
+	}
+	bundle, err := blob.GetDocument(ctx, y.store, d, 1<<30)
+	if err != nil {
+		return nil, err
+	}
+	p, err := policy.FromBundle(ctx, bundle)
+	if err == nil {
+		y.policies[d] = p
+	}
+	return p, err
 }
 
 // Decide makes a decision of a record by any policy. The list of components, if
