@@ -50,6 +50,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.decide(ctx, bus.DurableVerdict) })
 	group.Go(func() error { return s.decide(ctx, bus.DurableRejudge) })
+	group.Go(func() error { return s.decideOverdue(ctx) })
 	if s.again {
 		group.Go(func() error { return s.rejudge(ctx) })
 	}
@@ -114,10 +115,15 @@ func (s *Service) judge(ctx context.Context, address join.Address, sequence uint
 	if wanted := result.Case.Artifact.Policy; wanted != "" && wanted != s.policy.Name().Digest && time.Since(result.Case.Time) < rollout {
 		return bus.Unavailable(fmt.Errorf("run %s is to be judged by policy %s, which another replica has", address.Run, wanted))
 	}
-	if err := AddComponents(ctx, s.store, s.policy, &result.Case); err != nil {
+	return s.conclude(ctx, result.Case)
+}
+
+// conclude decides a case, stores what it was decided on, and says so.
+func (s *Service) conclude(ctx context.Context, c Case) error {
+	if err := AddComponents(ctx, s.store, s.policy, &c); err != nil {
 		return bus.Unavailable(err)
 	}
-	decision, record, err := Decide(ctx, s.policy, result.Case)
+	decision, record, err := Decide(ctx, s.policy, c)
 	if err != nil {
 		return err
 	}
@@ -127,7 +133,7 @@ func (s *Service) judge(ctx context.Context, address join.Address, sequence uint
 	if err := s.keepRecord(ctx, &decision, record); err != nil {
 		return bus.Unavailable(err)
 	}
-	return s.publish(ctx, &decision, result.Case)
+	return s.publish(ctx, &decision, c)
 }
 
 // rollout is how long replicas of an older policy leave to those of a newer one
@@ -144,7 +150,7 @@ func (s *Service) publish(ctx context.Context, d *event.Decision, c Case) error 
 	_, err = s.bus.Publish(ctx, e, bus.Once())
 	switch {
 	case errors.Is(err, bus.ErrExists):
-		return nil
+		return s.late(ctx, &c)
 	case err != nil:
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -188,6 +189,40 @@ func Read(ctx context.Context, facts Facts, past Past, of Address, sequence uint
 		r.Case.Evidence = append(r.Case.Evidence, piece)
 	}
 	return r, nil
+}
+
+// ReadOverdue is the case of a run as it is, whatever is missing; its time is
+// that of the artifact. Errors wrap ErrNotFound if there is no such run, or are
+// those of Read.
+func ReadOverdue(ctx context.Context, facts Facts, past Past, of Address, required []event.Kind) (Case, error) {
+	r, _, err := begin(ctx, facts, of, math.MaxUint64)
+	if err != nil {
+		return Case{}, err
+	}
+	if r.State != Ready {
+		return Case{}, ErrNotFound
+	}
+	if r.Case.Artifact.Supersedes != "" {
+		r.Case.Before, err = past.Record(ctx, &r.Case.Artifact)
+		if err != nil && !errors.Is(err, ErrNoRecord) {
+			return Case{}, fmt.Errorf("record of run %s: %w", r.Case.Artifact.Supersedes, err)
+		}
+	}
+	missing := err
+	for _, kind := range required {
+		fact, err := facts.Last(ctx, event.EvidenceSubject(kind, of.Registry, of.Run))
+		switch {
+		case errors.Is(err, ErrNotFound) && r.Case.Artifact.Reuses(kind):
+			r.Case.Evidence = append(r.Case.Evidence, r.Case.reused(kind, missing))
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return Case{}, err
+		default:
+			piece, _ := readPiece(kind, fact, r.Case.Artifact)
+			r.Case.Evidence = append(r.Case.Evidence, piece)
+		}
+	}
+	return r.Case, nil
 }
 
 // reused is the evidence of a kind that the superseded run had.

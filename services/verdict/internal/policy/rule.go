@@ -19,8 +19,8 @@ type Rule struct {
 	// When tells the artifacts: all that it names has to hold.
 	When When `yaml:"when" json:"when"`
 	// Set has the settings, under their names; lists replace lists. All but name,
-	// deciders, rules, and required_evidence: analysers are waited for before
-	// anything is known of the artifact.
+	// deciders, rules, and required_evidence with its deadlines: analysers are
+	// waited for before anything is known of the artifact.
 	Set map[string]any `yaml:"set" json:"set"`
 }
 
@@ -37,7 +37,7 @@ type When struct {
 }
 
 // fixed settings are the same for all artifacts.
-var fixed = []string{"name", "required_evidence", "deciders", "rules"}
+var fixed = []string{"name", "required_evidence", "deadline_minutes", "deciders", "rules"}
 
 func (s Settings) validRules() (errs []error) {
 	if len(s.Rules) > maxRules {

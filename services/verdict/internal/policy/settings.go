@@ -32,6 +32,9 @@ type Settings struct {
 	// applicable, third parties' kinds included. Default: the five kinds
 	// that Assize produces. Evidence of other kinds is not waited for.
 	RequiredEvidence []event.Kind `yaml:"required_evidence" json:"required_evidence"`
+	// DeadlineMinutes is, by kind, how long required evidence is waited for before
+	// the artifact is held without it. Default: for ever, without a verdict.
+	DeadlineMinutes map[event.Kind]int `yaml:"deadline_minutes" json:"deadline_minutes"`
 	// VulnerabilitySeverity, ContentSeverity and SecretSeverity are the
 	// least severities that make the grade risk: critical, high (default),
 	// medium, low or info. Findings of unknown severity count as high.
@@ -131,6 +134,7 @@ func DefaultSettings() Settings {
 		MinimumGrade:          event.GradeCommunity,
 		RequireSignature:      []string{},
 		RequiredEvidence:      slices.Clone(event.Kinds),
+		DeadlineMinutes:       map[event.Kind]int{},
 		VulnerabilitySeverity: event.High,
 		ContentSeverity:       event.High,
 		SecretSeverity:        event.High,

@@ -85,6 +85,14 @@ func (s Settings) validNumbers() (errs []error) {
 	between("vulnerability_epss", s.VulnerabilityEPSS, 1)
 	between("vulnerability_cvss", s.VulnerabilityCVSS, 10)
 	between("vulnerability_grace_days", float64(s.VulnerabilityGraceDays), maxAgeDays)
+	for kind, minutes := range s.DeadlineMinutes {
+		if !slices.Contains(s.RequiredEvidence, kind) {
+			errs = append(errs, fmt.Errorf("deadline_minutes: %.80q is not among required_evidence", kind))
+		}
+		if minutes < 1 || minutes > maxAgeDays*24*60 {
+			errs = append(errs, fmt.Errorf("deadline_minutes: %.80q: %d: want 1 minute to %d days", kind, minutes, maxAgeDays))
+		}
+	}
 	between("maximum_evidence_age_days", float64(s.MaximumEvidenceAgeDays), maxAgeDays)
 	between("maximum_advisories_age_days", float64(s.MaximumAdvisoriesAgeDays), maxAgeDays)
 	if len(s.RequireSignature) > maxRequired {
