@@ -26,6 +26,7 @@ type submitCmd struct {
 	Name      string        `help:"Name of the package; the file name without it."`
 	Version   string        `help:"Version of the package."`
 	Signature []string      `help:"Signature beside the (single) file." placeholder:"FILE" type:"path" sep:"none"`
+	Tag       []string      `help:"Word by which policies may select; repeatable." placeholder:"WORD" sep:"none"`
 	Timeout   time.Duration `help:"How long to go on trying, for each file." default:"5m"`
 	File      []string      `arg:"" help:"Packages to upload."`
 }
@@ -111,6 +112,7 @@ func (c *submitCmd) submit(ctx context.Context, g *globals, file string, token c
 	header := http.Header{
 		"Idempotency-Key": {uuid.NewString()},
 		"Assize-Filename": {filename},
+		"Assize-Tag":      c.Tag,
 	}
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token.Reveal())

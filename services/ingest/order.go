@@ -42,6 +42,7 @@ func orderOf(r *http.Request) (*event.Artifact, error) {
 		}
 		a.Signatures = append(a.Signatures, event.Attached{Name: name, Data: data})
 	}
+	a.Tags = r.Header.Values("Assize-Tag")
 	return a, checkOrder(a)
 }
 

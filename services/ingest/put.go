@@ -45,6 +45,7 @@ type Accepted struct {
 //	Assize-Signature: <file name>=<base64>  a signature beside the artifact, its
 //	                                   name percent-encoded; repeatable; what
 //	                                   comes in a PUT of its own is none
+//	Assize-Tag: <word>                 by which policies may select; repeatable
 //
 // Errors are {"error": text}: 400, 401, 408 for a body that comes too slowly,
 // 409 for a key used for another upload, 413, 415 for an encoded body, and

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestPut(t *testing.T) {
 	got := b.put("/v1/artifacts/npm.prod/%40acme%2Fleft-pad/1.3.0", bytes.NewReader(body),
 		"Content-Type", "application/octet-stream", "Content-Digest", short, "Content-Digest", "unixsum=:AAAA:, "+long+";q=1",
 		"Assize-Filename", "left-pad-1.3.0.tgz", "Assize-Signature", "left-pad%3D1.3.0.tgz.sig="+b64([]byte("sig")),
-		"Assize-Signature", "left-pad.tgz.asc="+b64([]byte("asc")))
+		"Assize-Signature", "left-pad.tgz.asc="+b64([]byte("asc")), "Assize-Tag", "release", "Assize-Tag", "lts")
 	a := b.artifact(body)
 	if got.status != http.StatusAccepted || got.Run != a.Run || got.Digest != a.Digest || got.Size != a.Size || got.Format != "npm" || got.PURL != leftPadPURL+"1.3.0" {
 		t.Errorf("answer %+v does not fit the event %+v", got, a)
@@ -49,6 +50,9 @@ func TestPut(t *testing.T) {
 	}
 	if len(a.Signatures) != 2 || a.Signatures[0].Name != "left-pad=1.3.0.tgz.sig" || string(a.Signatures[0].Data) != "sig" || a.Signatures[1].Name != "left-pad.tgz.asc" {
 		t.Errorf("signatures: %+v", a.Signatures)
+	}
+	if !slices.Equal(a.Tags, []string{"release", "lts"}) {
+		t.Errorf("tags: %q", a.Tags)
 	}
 	if subject := b.messages(bus.Events)[0].Subject; subject != "assize.artifact.new.npm%2Eprod."+a.Run {
 		t.Errorf("subject %s", subject)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"assize.dev/shared/digest"
 )
@@ -160,8 +161,8 @@ func validTags(tags []string) error {
 		return fmt.Errorf("tags: %d, at most %d", len(tags), MaxTags)
 	}
 	for _, t := range tags {
-		if t == "" || len(t) > MaxTag {
-			return fmt.Errorf("tags: %.40q: want 1 to %d bytes", t, MaxTag)
+		if t == "" || len(t) > MaxTag || !utf8.ValidString(t) {
+			return fmt.Errorf("tags: %.40q: want 1 to %d bytes of UTF-8", t, MaxTag)
 		}
 	}
 	return nil

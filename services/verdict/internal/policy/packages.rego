@@ -176,14 +176,3 @@ licenses_unknown := [r |
 		[sprintf("%s %s", [listed(names), verb(names)])],
 	), "sbom")
 ]
-
-# --- Words ------------------------------------------------------------------
-
-verb(names) := "is" if {
-	count(names) == 1
-} else := "are"
-
-# The first three of them, sorted.
-listed(names) := concat(", ", sort(names)) if {
-	count(names) <= 3
-} else := sprintf("%s and %d more", [concat(", ", array.slice(sort(names), 0, 3)), count(names) - 3])
