@@ -64,7 +64,7 @@ func (auditLogCmd) Help() string {
 	return `The store is that of --data, or the one ASSIZE_STORE names.
 
 Kinds of events: artifact_uploaded, artifact_stored, artifact_reexamined,
-signature_verified, signature_failed, sbom_generated, vulnerability_detected,
+decided_by_hand, signature_verified, signature_failed, sbom_generated, vulnerability_detected,
 secret_detected, unsafe_content_detected, security_audit, examination_failed,
 policy_evaluated, policy_violation, verdict_issued, verdict_superseded,
 event_abandoned, event_malformed, events_missing, and what services say of

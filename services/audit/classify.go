@@ -15,6 +15,7 @@ const (
 	EventUploaded     EventKind = "artifact_uploaded"   // a registry announced it
 	EventStored       EventKind = "artifact_stored"     // its bytes are in the store
 	EventReexamined   EventKind = "artifact_reexamined" // it is judged again
+	EventManual       EventKind = "decided_by_hand"     // by whom is what it claims
 	EventVerified     EventKind = "signature_verified"
 	EventFailed       EventKind = "signature_failed"
 	EventSBOM         EventKind = "sbom_generated"
@@ -90,6 +91,10 @@ func (e *Entry) classify(of *event.Event) {
 		e.say(EventStored, Info)
 		if s.lane != event.LaneNew {
 			e.say(EventReexamined, Info)
+		}
+		if s.manual {
+			e.say(EventManual, Warning)
+			e.Actor = attribute(s.by)
 		}
 		e.Artifact = s.digest
 	case event.TypeEvidence:

@@ -50,6 +50,8 @@ func TestClassify(t *testing.T) {
 	verdict := func(outcome event.Outcome, supersedes string) *event.Verdict {
 		return &event.Verdict{Run: run, Registry: "r", Artifact: d, Decision: outcome, Supersedes: supersedes, Envelope: json.RawMessage(`{"payload":"e30="}`), Time: time.Unix(1, 0)}
 	}
+	byHand := again
+	byHand.Manual = &event.Manual{Payload: []byte(`{"by":"ann"}`), Signature: []byte("s")}
 	for _, tc := range []struct {
 		payload  event.Payload
 		kind     EventKind
@@ -58,6 +60,7 @@ func TestClassify(t *testing.T) {
 		{&event.Upload{Registry: "r", ID: "1", Digest: d, Uploader: "Åsa \"the\" \\ uploader"}, EventUploaded, Info},
 		{&artifact, EventStored, Info},
 		{&again, EventReexamined, Info},
+		{&byHand, EventManual, Warning},
 		{evidence(event.KindSignature, result(event.Pass)), EventVerified, Info},
 		{evidence(event.KindSignature, result(event.Fail)), EventFailed, Error},
 		{evidence(event.KindSignature, result("unknown")), EventExamined, Info},

@@ -18,6 +18,8 @@ type gist struct {
 	findingsTotal int
 	kind          event.Kind
 	lane          event.Lane
+	manual        bool   // it comes with a decision by hand
+	by            string // whose it claims to be
 	status        event.Status
 	supersedes    string
 	uploader      string
@@ -59,6 +61,16 @@ func gistOf(data []byte) (g gist, ok bool) {
 			good = pick(value, &g.kind) && good
 		case "lane":
 			good = pick(value, &g.lane) && good
+		case "manual":
+			var m event.Manual
+			var said struct {
+				By string `json:"by"`
+			}
+			good = pick(value, &m) && good
+			if json.Unmarshal(m.Payload, &said) == nil {
+				g.by = said.By
+			}
+			g.manual = true
 		case "status":
 			good = pick(value, &g.status) && good
 		case "supersedes":

@@ -2,14 +2,11 @@ package verdict
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"assize.dev/services/verdict/internal/join"
 	"assize.dev/shared/bus"
@@ -118,15 +115,7 @@ func (s *Service) late(ctx context.Context, c *Case) error {
 		return nil // decided on all of it
 	}
 	a := c.Artifact
-	h := sha256.Sum256([]byte(a.Run + "\x00late"))
-	id := uuid.UUID(h[:16])
-	at := d.Time.UnixMilli()
-	for i := range 6 {
-		id[i] = byte(at >> (40 - 8*i))
-	}
-	id[6] = id[6]&0x0f | 0x70
-	id[8] = id[8]&0x3f | 0x80
-	a.Run, a.Supersedes, a.Lane, a.Reuse = id.String(), a.Run, event.LaneAgain, nil
+	a.Run, a.Supersedes, a.Lane, a.Reuse = event.NamedRun(d.Time, a.Run, "late"), a.Run, event.LaneAgain, nil
 	a.Cause = "evidence came after its deadline"
 	for _, ref := range d.Evidence {
 		a.Reuse = append(a.Reuse, ref.Kind)

@@ -3,7 +3,6 @@ package verdict
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"assize.dev/services/verdict/internal/join"
@@ -56,14 +54,19 @@ func Rejudge(ctx context.Context, p *Policy, b *bus.Bus, store blob.Store) (Reju
 
 const shards = "0123456789abcdef"
 
-// marker is where a shard is marked as done: by the policy and the newest
-// waiver that has expired. Content does not change, so the key says it all.
-func (r *rejudger) marker(shard byte) string {
+// why names what a round is for: the policy, and the newest waiver that has
+// expired.
+func (r *rejudger) why() string {
 	since := ""
 	for _, day := range r.expired() {
 		since = max(since, day)
 	}
-	return fmt.Sprintf("rejudged/%s@%s/%c", r.policy.Name().Digest.Hex(), since, shard)
+	return r.policy.Name().Digest.Hex() + "@" + since
+}
+
+// marker is where a shard is marked as done.
+func (r *rejudger) marker(shard byte) string {
+	return fmt.Sprintf("rejudged/%s/%c", r.why(), shard)
 }
 
 // expired are the days on which waivers have ended.
@@ -194,29 +197,16 @@ func reusable(p *Policy, c *Case, d *event.Decision) (kinds []event.Kind) {
 	return kinds
 }
 
-// runName is a UUIDv7 of the time of the verdict that is replaced; what would be
-// random in it follows from the verdict and the policy.
+// runName follows from the verdict that is replaced and why. Its time is that of
+// what is newer, the verdict or the expiry, for those that sort by name.
 func (r *rejudger) runName(one Concluded) string {
-	h := sha256.Sum256([]byte(strings.Join([]string{one.Run, one.Registry, one.Filename, r.marker(0)}, "\x00")))
-	id := uuid.UUID(h[:16])
-	// After the run that it replaces, for those that sort by name.
-	at := max(one.Time.UnixMilli(), r.lastChange().UnixMilli())
-	for i := range 6 {
-		id[i] = byte(at >> (40 - 8*i))
-	}
-	id[6] = id[6]&0x0f | 0x70
-	id[8] = id[8]&0x3f | 0x80
-	return id.String()
-}
-
-// lastChange is the day of the newest waiver that has expired, if any.
-func (r *rejudger) lastChange() (last time.Time) {
-	for _, day := range r.expired() {
-		if t, err := time.Parse(time.DateOnly, day); err == nil && t.After(last) {
-			last = t
+	at := one.Time
+	if days := r.expired(); len(days) > 0 {
+		if t, err := time.Parse(time.DateOnly, days[len(days)-1]); err == nil && t.After(at) {
+			at = t
 		}
 	}
-	return last
+	return event.NamedRun(at, one.Run, one.Registry, one.Filename, r.why())
 }
 
 // rejudge goes through stored verdicts at the start and whenever a waiver
@@ -230,14 +220,14 @@ func (s *Service) rejudge(ctx context.Context) error {
 			return nil
 		case <-time.After(wait):
 		}
-		if r.marker(0) == done {
+		now := r.why()
+		if now == done {
 			continue
 		}
 		if err := s.keepPolicy(ctx); err != nil {
 			s.log.WarnContext(ctx, "verdicts are not judged again yet", "error", err)
 			continue
 		}
-		now := r.marker(0)
 		all, err := r.round(ctx)
 		switch {
 		case ctx.Err() != nil:

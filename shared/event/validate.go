@@ -1,8 +1,10 @@
 package event
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -10,6 +12,21 @@ import (
 
 // NewRun makes the identifier of a run: a UUIDv7, so that runs sort by time.
 func NewRun() string { return uuid.Must(uuid.NewV7()).String() }
+
+// NamedRun is a run whose identifier follows from its time and from what it is
+// about, so that ordering it twice is ordering it once: a UUIDv7 (RFC 9562)
+// with a SHA-256 of the parts where the random bits are.
+func NamedRun(at time.Time, parts ...string) string {
+	h := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	id := uuid.UUID(h[:16])
+	ms := uint64(at.UnixMilli())
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}
 
 // ValidRun refuses anything but the canonical form of a UUID.
 func ValidRun(run string) error {

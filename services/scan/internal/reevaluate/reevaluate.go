@@ -17,7 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"assize.dev/services/scan/internal/index"
@@ -330,16 +329,8 @@ func (r *Reevaluator) publish(ctx context.Context, a *event.Artifact) error {
 	return nil
 }
 
-// runName is a UUIDv7 (RFC 9562) of the time the advisories were built, whose
-// other bits come from what is judged and why.
+// runName follows from what is judged and why; its time is that at which the
+// advisories were built.
 func runName(row *inventory.Row, state string, at time.Time) string {
-	h := sha256.Sum256([]byte(row.Registry + "\x00" + row.Filename + "\x00" + string(row.Digest) + "\x00" + row.Run + "\x00" + state))
-	id := uuid.UUID(h[:16])
-	ms := uint64(at.UnixMilli())
-	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i))
-	}
-	id[6] = id[6]&0x0f | 0x70
-	id[8] = id[8]&0x3f | 0x80
-	return id.String()
+	return event.NamedRun(at, row.Registry, row.Filename, string(row.Digest), row.Run, state)
 }
