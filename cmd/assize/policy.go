@@ -20,6 +20,7 @@ type policyCmd struct {
 }
 
 type policyShowCmd struct {
+	For    string `help:"Show what is in effect for an artifact: its digest (sha256:...), or the run of a verdict about it." placeholder:"DIGEST|RUN"`
 	Policy string `help:"Policy: a YAML file with settings, a Rego module, or a directory of modules; the built-in one by default." env:"ASSIZE_POLICY" placeholder:"FILE" type:"path"`
 }
 
@@ -31,6 +32,7 @@ start.
 Examples:
   assize policy show
   assize policy show --policy policy.yaml
+  assize policy show --for sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
   assize policy show --json | jq .settings.minimum_grade`
 }
 
@@ -40,6 +42,27 @@ func (c *policyShowCmd) Run(ctx context.Context, g *globals) error {
 		return err
 	}
 	name, settings := p.Name(), p.Settings()
+	if c.For != "" {
+		store, found, err := (&whichVerdict{c.For}).find(ctx, g)
+		if err != nil {
+			return err
+		}
+		last, err := verdict.Last(found)
+		if err != nil {
+			return err
+		}
+		record, err := verdict.RecordOf(ctx, store, last.Record.Key, last.Record.Digest)
+		if err != nil {
+			return err
+		}
+		judged, err := record.Case()
+		if err != nil {
+			return err
+		}
+		if settings, err = settings.For(&judged.Artifact); err != nil {
+			return err
+		}
+	}
 	if g.JSON {
 		return json.NewEncoder(g.stdout).Encode(struct {
 			event.Policy

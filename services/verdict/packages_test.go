@@ -57,6 +57,8 @@ func rule(when policy.When, set map[string]any) func(*policy.Settings) {
 func TestDecisionsOnPackages(t *testing.T) {
 	verified := map[string]any{"minimum_grade": "verified"}
 	const unsigned = "deny community\ndeny grade/minimum [signature] grade community is below verified: it has no signature by a trusted key"
+	const explained = "allow verified\nallow grade/explained [signature] verified, not locked: provenance of SLSA build level 0 is proven, locked needs 3\n" +
+		"allow evidence/complete [] all 5 kinds of evidence complete, grade verified meets the minimum community"
 	for _, tt := range []struct {
 		name     string
 		settings func(*policy.Settings)
@@ -143,6 +145,14 @@ func TestDecisionsOnPackages(t *testing.T) {
 		{"advisories of an age nobody knows", func(s *policy.Settings) { s.MaximumAdvisoriesAgeDays = 7 }, nil, nil,
 			"hold community\nhold advisories/old [vulnerabilities] it is not known how old the advisories were, at most 7 days are accepted: update them and have the artifact examined again"},
 
+		{"signed by the publisher that is asked for", publisher("Corp *"), nil, signedBy("Corp Release"), explained},
+		{"signed by another publisher", publisher("Corp *"), nil, signedBy("Ann"),
+			"deny verified\ndeny signature/required [signature] no valid signature by a trusted key of Corp *: have the publisher sign it\n" +
+				"allow grade/explained [signature] verified, not locked: provenance of SLSA build level 0 is proven, locked needs 3"},
+		{"signed by that publisher in another way", func(s *policy.Settings) { publisher("Corp *")(s); s.RequireSignature = []string{"openpgp"} }, nil, signedBy("Corp Release"),
+			"deny verified\ndeny signature/required [signature] no valid signature by a trusted key of kind openpgp of Corp *: have the publisher sign it\n" +
+				"allow grade/explained [signature] verified, not locked: provenance of SLSA build level 0 is proven, locked needs 3"},
+
 		{"a rule for this registry", rule(policy.When{Registry: "registry.*"}, verified), nil, nil, unsigned},
 		{"a rule for another registry", rule(policy.When{Registry: "corp-*"}, verified), nil, nil, allowed},
 		{"a rule for this package", rule(policy.When{Package: "pkg:pypi/shop", Versions: ">=1"}, verified), nil, nil, unsigned},
@@ -168,6 +178,22 @@ func TestDecisionsOnPackages(t *testing.T) {
 				t.Errorf("got:\n%s\nwant:\n%s", got, tt.want)
 			}
 		})
+	}
+}
+
+func publisher(names ...string) func(*policy.Settings) {
+	return func(s *policy.Settings) { s.RequirePublisher = names }
+}
+
+func signedBy(publisher string) func(*Case) {
+	return func(c *Case) {
+		for i := range c.Evidence {
+			if c.Evidence[i].Kind == sig {
+				c.Evidence[i].Evidence.Verification = &event.Verification{Result: event.Pass, Signatures: []event.Signature{
+					{Kind: "ed25519", Valid: true, Trust: event.Trusted, Signer: "SHA256:abc", Publisher: publisher},
+				}}
+			}
+		}
 	}
 }
 

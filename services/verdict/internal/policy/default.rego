@@ -54,7 +54,7 @@ concerns := [r |
 		banned_packages, package_not_allowed, licenses_denied,
 		incomparable_packages, components_unknown, licenses_unknown,
 		evidence_incomplete, evidence_old, advisories_old, unlisted_findings, unlisted_vulnerabilities, unevaluated,
-		unsigned_by_hand, excused_vulnerabilities, spared_vulnerabilities, waived_findings, tolerated_secrets, tolerated_findings,
+		unsigned_by_hand, grade_explained, excused_vulnerabilities, spared_vulnerabilities, waived_findings, tolerated_secrets, tolerated_findings,
 	]
 	some r in group
 ]
@@ -92,6 +92,16 @@ grade_too_low := [r |
 		sprintf("grade %s is below %s: %s", [grade, settings.minimum_grade, shortfall]),
 		shortfall_kind,
 	)
+]
+
+# Why it is not better, where that is not plain.
+grade_explained := [r |
+	grade == "verified"
+	not below_minimum
+	level := object.get(signature.verification, "slsaLevel", 0)
+	r := reason("grade/explained", "allow", sprintf(
+		"verified, not locked: provenance of SLSA build level %d is proven, locked needs 3", [level],
+	), "signature")
 ]
 
 # A grade that is low only because nobody could look at the signatures yet is

@@ -25,6 +25,10 @@ type Settings struct {
 	// RequireSignature lists kinds of signatures (openpgp, sigstore, x509, …) of
 	// which one has to be valid and trusted. Default: none is asked for.
 	RequireSignature []string `yaml:"require_signature" json:"require_signature"`
+	// RequirePublisher lists names under which the trust file knows signers, in
+	// which * stands for any text; the signature that is asked for has to be by
+	// one of them. Default: anybody who is trusted.
+	RequirePublisher []string `yaml:"require_publisher" json:"require_publisher"`
 	// MinimumSLSALevel is the least SLSA build level that trusted provenance
 	// has to prove, 0 (default) to 3.
 	MinimumSLSALevel int `yaml:"minimum_slsa_level" json:"minimum_slsa_level"`
@@ -133,6 +137,7 @@ func DefaultSettings() Settings {
 		Name:                  "assize/default",
 		MinimumGrade:          event.GradeCommunity,
 		RequireSignature:      []string{},
+		RequirePublisher:      []string{},
 		RequiredEvidence:      slices.Clone(event.Kinds),
 		DeadlineMinutes:       map[event.Kind]int{},
 		VulnerabilitySeverity: event.High,

@@ -9,21 +9,42 @@ signature_outcome := "deny" if {
 } else := "hold"
 
 signature_required := [r |
-	count(settings.require_signature) > 0
+	asks_for_signature
 	not signed_as_required
 	r := reason("signature/required", signature_outcome, sprintf(
-		"no valid signature by a trusted key of kind %s: have the publisher sign it",
-		[concat(" or ", settings.require_signature)],
+		"no valid signature by a trusted key%s%s: have the publisher sign it",
+		[one_of(" of kind ", settings.require_signature), one_of(" of ", settings.require_publisher)],
 	), "signature")
 ]
+
+asks_for_signature if count(settings.require_signature) > 0
+
+asks_for_signature if count(settings.require_publisher) > 0
+
+one_of(word, list) := concat("", [word, concat(" or ", list)]) if {
+	count(list) > 0
+} else := ""
 
 signed_as_required if {
 	trusted_signature
 	some s in signature.verification.signatures
 	s.valid
 	s.trust == "trusted"
-	s.kind in settings.require_signature
+	kind_as_required(s)
+	publisher_as_required(s)
 }
+
+kind_as_required(s) if s.kind in settings.require_signature
+
+kind_as_required(_) if count(settings.require_signature) == 0
+
+# The name under which the trust file knows the signer.
+publisher_as_required(s) if {
+	some pattern in settings.require_publisher
+	glob.match(pattern, null, s.publisher)
+}
+
+publisher_as_required(_) if count(settings.require_publisher) == 0
 
 slsa_too_low := [r |
 	slsa_level < settings.minimum_slsa_level

@@ -98,6 +98,11 @@ func (s Settings) validNumbers() (errs []error) {
 	if len(s.RequireSignature) > maxRequired {
 		errs = append(errs, fmt.Errorf("require_signature: %d kinds: want %d at most", len(s.RequireSignature), maxRequired))
 	}
+	for _, name := range s.RequirePublisher {
+		if name == "" || len(name) > maxWords || !utf8.ValidString(name) || strings.ContainsAny(name, "?[]{}\\!") || len(s.RequirePublisher) > maxRequired {
+			errs = append(errs, fmt.Errorf("require_publisher: %.80q: want at most %d names of the trust file, in which * stands for any text", name, maxRequired))
+		}
+	}
 	for _, kind := range s.RequireSignature {
 		if kind == "" || len(kind) > maxKind || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			errs = append(errs, fmt.Errorf("require_signature: %.80q: want 1 to %d lower-case letters, digits, - and _", kind, maxKind))
