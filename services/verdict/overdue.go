@@ -116,7 +116,7 @@ func (s *Service) late(ctx context.Context, c *Case) error {
 	}
 	a := c.Artifact
 	a.Run, a.Supersedes, a.Lane, a.Reuse = event.NamedRun(d.Time, a.Run, "late"), a.Run, event.LaneAgain, nil
-	a.Cause = "evidence came after its deadline"
+	a.Cause, a.Policy = "evidence came after its deadline", ""
 	for _, ref := range d.Evidence {
 		a.Reuse = append(a.Reuse, ref.Kind)
 	}

@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,9 +63,16 @@ func (r *rejudger) why() string {
 	return r.policy.Name().Digest.Hex() + "@" + since
 }
 
-// marker is where a shard is marked as done.
-func (r *rejudger) marker(shard byte) string {
-	return fmt.Sprintf("rejudged/%s/%c", r.why(), shard)
+// marker is the object that says for what a shard was last done. Back under a
+// former policy, all is done again.
+func marker(shard byte) string { return fmt.Sprintf("rejudged/%c", shard) }
+
+func (r *rejudger) isDone(ctx context.Context, shard byte) (bool, error) {
+	text, err := object(ctx, r.store, marker(shard), 1<<10)
+	if errors.Is(err, blob.ErrNotFound) {
+		return false, nil
+	}
+	return string(text) == r.why(), err
 }
 
 // expired are the days on which waivers have ended.
@@ -83,22 +89,18 @@ func (r *rejudger) expired() (days []string) {
 // round goes through all shards that are not done.
 func (r *rejudger) round(ctx context.Context) (all Rejudged, err error) {
 	for _, i := range rand.Perm(len(shards)) {
-		marker := r.marker(shards[i])
-		o, err := r.store.Open(ctx, marker)
-		if err == nil {
-			o.Close()
-			continue
-		}
-		if !errors.Is(err, blob.ErrNotFound) {
+		why := r.why()
+		if done, err := r.isDone(ctx, shards[i]); err != nil {
 			return all, err
+		} else if done {
+			continue
 		}
 		one, err := r.shard(ctx, string(shards[i]))
 		all.Looked, all.Ordered, all.Skipped = all.Looked+one.Looked, all.Ordered+one.Ordered, all.Skipped+one.Skipped
 		if err != nil {
 			return all, err
 		}
-		text := fmt.Appendf(nil, "%d verdicts, %d judged again, %d could not be\n", one.Looked, one.Ordered, one.Skipped)
-		if err := r.store.Create(ctx, marker, bytes.NewReader(text), int64(len(text))); err != nil && !errors.Is(err, blob.ErrExists) {
+		if err := r.store.Replace(ctx, marker(shards[i]), []byte(why)); err != nil {
 			return all, err
 		}
 	}

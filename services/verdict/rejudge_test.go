@@ -98,11 +98,8 @@ func TestPolicyChangeJudgesAgain(t *testing.T) {
 	}
 	for _, shard := range shards {
 		bustest.Eventually(t, fmt.Sprintf("shard %c", shard), func() bool {
-			o, err := store.Open(t.Context(), r.marker(byte(shard)))
-			if err == nil {
-				o.Close()
-			}
-			return err == nil
+			done, err := r.isDone(t.Context(), byte(shard))
+			return err == nil && done
 		})
 	}
 	stream, err := b.JetStream().Stream(t.Context(), bus.Events)
@@ -132,7 +129,7 @@ func TestExpiredWaiversJudgeAgain(t *testing.T) {
 	if d := stored(t, store, p, f.toCase(t)); d.Decision != event.Allow {
 		t.Fatal(show(d))
 	}
-	orders := func(now time.Time) (orders []*event.Artifact, marker string) {
+	orders := func(now time.Time) (orders []*event.Artifact, why string) {
 		r := &rejudger{policy: p, store: store, now: func() time.Time { return now }}
 		for one, err := range Newest(t.Context(), store, "") {
 			if err != nil {
@@ -146,7 +143,7 @@ func TestExpiredWaiversJudgeAgain(t *testing.T) {
 				orders = append(orders, order)
 			}
 		}
-		return orders, r.marker('0')
+		return orders, r.why()
 	}
 	expires := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
 	none, before := orders(expires.Add(-time.Second))
@@ -158,7 +155,7 @@ func TestExpiredWaiversJudgeAgain(t *testing.T) {
 		t.Errorf("orders %+v", some)
 	}
 	if before == after {
-		t.Errorf("marker %s before and after", after)
+		t.Errorf("the same reason before and after: %s", after)
 	}
 	if err := some[0].Validate(); err != nil {
 		t.Error(err)
@@ -205,5 +202,13 @@ func TestRejudgeSkipsWhatIsDamaged(t *testing.T) {
 	}
 	if all, err = r.round(t.Context()); err != nil || all != (Rejudged{}) {
 		t.Errorf("a second time: %+v, %v", all, err)
+	}
+	// Another policy, and back.
+	other := &rejudger{policy: builtIn(t, minimum(event.GradeVerified)), store: store, bus: b, now: time.Now}
+	if _, err := other.round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if all, err = r.round(t.Context()); err != nil || all.Looked != 1 {
+		t.Errorf("back under the former policy: %+v, %v", all, err)
 	}
 }

@@ -276,7 +276,7 @@ func (r *Reevaluator) again(ctx context.Context, row inventory.Row, known *vulne
 	artifact := past.artifact
 	artifact.Run = runName(&row, state(known.Basis()), known.Index.Manifest().Built)
 	artifact.Lane, artifact.Supersedes, artifact.Cause, artifact.Signatures = event.LaneAgain, row.Run, cut(cause), nil
-	artifact.Reuse = past.others
+	artifact.Reuse, artifact.Policy = past.others, ""
 	if err := r.publish(ctx, &artifact); err != nil {
 		return err
 	}
