@@ -43,7 +43,7 @@ func Again(ctx context.Context, store blob.Store, of Concluded, cause string, by
 	if m.Signature, err = sign(m.Signed()); err != nil {
 		return nil, err
 	}
-	a.Manual, a.Signatures = m, nil
+	a.Manual = m
 	for _, piece := range c.Evidence {
 		if len(piece.Data) > 0 {
 			a.Reuse = append(a.Reuse, piece.Kind)

@@ -174,7 +174,8 @@ func (r *rejudger) order(ctx context.Context, one Concluded) (*event.Artifact, e
 		return nil, nil
 	}
 	a := c.Artifact
-	a.Run, a.Lane, a.Supersedes, a.Signatures = r.runName(one), event.LaneAgain, one.Run, nil
+	// Signatures stay: who has it examined whole later finds them in this run.
+	a.Run, a.Lane, a.Supersedes = r.runName(one), event.LaneAgain, one.Run
 	a.Policy = r.policy.Name().Digest
 	a.Cause = fmt.Sprintf("by policy %s it would be %s (%s)", r.policy.Name().Name, d.Decision, d.Grade)
 	if one.Policy == r.policy.Name().Digest {

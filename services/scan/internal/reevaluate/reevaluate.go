@@ -275,7 +275,8 @@ func (r *Reevaluator) again(ctx context.Context, row inventory.Row, known *vulne
 	}
 	artifact := past.artifact
 	artifact.Run = runName(&row, state(known.Basis()), known.Index.Manifest().Built)
-	artifact.Lane, artifact.Supersedes, artifact.Cause, artifact.Signatures = event.LaneAgain, row.Run, cut(cause), nil
+	// Signatures stay: who has it examined whole later finds them in this run.
+	artifact.Lane, artifact.Supersedes, artifact.Cause = event.LaneAgain, row.Run, cut(cause)
 	artifact.Reuse, artifact.Policy = past.others, ""
 	if err := r.publish(ctx, &artifact); err != nil {
 		return err
