@@ -15,7 +15,6 @@ import (
 
 	"assize.dev/services/audit"
 	"assize.dev/services/sign"
-	"assize.dev/services/verdict"
 	"assize.dev/shared/bus"
 	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
@@ -81,7 +80,9 @@ func TestKillsLoseNothing(t *testing.T) {
 	t.Logf("%d uploads, %d kills", uploads, kills)
 	s.checkFacts(ctx, runs)
 	s.checkAudit(ctx)
-	s.checkReplay(ctx, runs)
+	if n := replayAll(ctx, t, s.blobs()); n != len(runs) {
+		t.Errorf("%d verdicts replayed, want %d", n, len(runs))
+	}
 }
 
 // killInTurn kills one process after another and brings each back, until
@@ -281,46 +282,5 @@ func (s *stack) checkAudit(ctx context.Context) {
 	}
 	if len(want) > 0 {
 		t.Errorf("%d messages are not in the audit log", len(want))
-	}
-}
-
-// checkReplay makes every decision again from what is stored: the signed
-// statements follow, byte for byte.
-func (s *stack) checkReplay(ctx context.Context, runs map[string]int) {
-	t := s.t
-	t.Helper()
-	store := s.blobs()
-	replayer := verdict.NewReplayer(store)
-	replayed := 0
-	for found, err := range verdict.All(ctx, store, "") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ours := runs[found.Run]; !ours {
-			continue
-		}
-		replayed++
-		statement, _, err := sign.ReadVerdict(found.Envelope)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := statement.Verdict()
-		if err != nil {
-			t.Fatal(err)
-		}
-		record, err := verdict.RecordOf(ctx, store, p.Record.Key, p.Record.Digest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := replayer.Replay(ctx, p.Record.Key, record)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if same, err := sign.Restates(found.Envelope, d); err != nil || !same {
-			t.Errorf("run %s: another statement follows: %s, %v; signed %s", found.Run, d.Decision, err, p.Decision)
-		}
-	}
-	if replayed != len(runs) {
-		t.Errorf("%d verdicts replayed, want %d", replayed, len(runs))
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"assize.dev/shared/blob"
 	"assize.dev/shared/identify/identifytest"
 )
 
@@ -54,6 +55,14 @@ func check(t *testing.T, data string, args ...string) (verdicts []verdictLine, c
 	}
 	if cmd.ProcessState.ExitCode() >= 3 {
 		t.Logf("stderr: %s", stderr.String())
+	}
+	store, err := blob.OpenDir(filepath.Join(data, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if n := replayAll(t.Context(), t, store); n < len(verdicts) {
+		t.Errorf("%d verdicts replayed, want %d", n, len(verdicts))
 	}
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	return verdicts, cmd.ProcessState.ExitCode(), usage.Maxrss << 10
