@@ -348,8 +348,8 @@ func TestMaxDeliverUnlimitedAndBackOffNotUsed(t *testing.T) {
 			}
 		}
 	}
-	if n != 16 {
-		t.Errorf("%d durables, want 16", n)
+	if n != 17 {
+		t.Errorf("%d durables, want 17", n)
 	}
 }
 
