@@ -30,7 +30,7 @@ func newWitnessKey(vkey string) (*witnessKey, error) {
 	name, rest, _ := strings.Cut(vkey, "+")
 	hash, encoded, ok := strings.Cut(rest, "+")
 	stated, err := strconv.ParseUint(hash, 16, 32)
-	key, failed := base64.StdEncoding.Strict().DecodeString(encoded)
+	key, failed := unbase64(encoded)
 	if !ok || name == "" || err != nil || len(hash) != 8 || failed != nil || len(key) == 0 {
 		return nil, fmt.Errorf("%w key %.100q: want name+hash+key", ErrMalformed, vkey)
 	}

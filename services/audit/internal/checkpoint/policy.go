@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -207,7 +206,7 @@ func (p *Policy) Open(signed []byte) (*Signed, error) {
 	}
 	for _, s := range n.Sigs {
 		// note.Open passes over bits that mean nothing.
-		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+		if _, err := unbase64(s.Base64); err != nil {
 			return nil, fmt.Errorf("%w: signature of %.100q: %w", ErrUntrusted, s.Name, err)
 		}
 	}

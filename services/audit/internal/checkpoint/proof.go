@@ -61,7 +61,7 @@ func ParseProof(b []byte) (*Proof, error) {
 	p := &Proof{Checkpoint: []byte(signed)}
 	lines := strings.Split(head, "\n")
 	if extra, ok := strings.CutPrefix(lines[0], "extra "); ok {
-		entry, err := base64.StdEncoding.Strict().DecodeString(extra)
+		entry, err := unbase64(extra)
 		if err != nil {
 			return bad("its extra data is not base64")
 		}
@@ -78,7 +78,7 @@ func ParseProof(b []byte) (*Proof, error) {
 	p.Index = uint64(n)
 	for _, line := range lines[1:] {
 		var h tlog.Hash
-		b, err := base64.StdEncoding.Strict().DecodeString(line)
+		b, err := unbase64(line)
 		if err != nil || len(b) != len(h) {
 			return bad("%.80q is no hash", line)
 		}
