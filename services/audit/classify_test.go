@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"assize.dev/shared/bus"
 	"assize.dev/shared/digest"
@@ -124,7 +125,9 @@ func FuzzMembers(f *testing.F) {
 				t.Errorf("%q: %s is %s, want %s", b, name, value, w)
 			}
 		}
-		if len(found) > len(want) {
+		// encoding/json takes all that is no UTF-8 for the same character, and
+		// names that differ only there for the same name.
+		if utf8.Valid(b) && len(found) > len(want) {
 			t.Errorf("%q: %d members, want %d", b, len(found), len(want))
 		}
 	})
