@@ -4,10 +4,10 @@
 package advisory
 
 import (
-	"strings"
 	"time"
 
 	"assize.dev/shared/event"
+	"assize.dev/shared/purl"
 )
 
 // Entry is one affected package of one advisory.
@@ -73,38 +73,6 @@ type Rating struct {
 }
 
 // Key is what a package is looked up by, in its base ecosystem.
-func Key(ecosystem, name string) string { return ecosystem + "\x00" + NormaliseName(ecosystem, name) }
-
-// NormaliseName makes the spellings of a package's name that its ecosystem
-// treats as one the same: PEP 503 for PyPI, case-blind for NuGet, Packagist
-// and Hex. Go paths are folded too, because the purl specification lower-
-// cases them in SBOMs; who matches compares the case where it is known.
-func NormaliseName(ecosystem, name string) string {
-	switch ecosystem {
-	case "PyPI":
-		return pep503(name)
-	case "NuGet", "Packagist", "Hex", "Go", "Bitnami", "GitHub Actions", "SwiftURL", "VSCode":
-		return strings.ToLower(name)
-	}
-	return name
-}
-
-func pep503(name string) string {
-	var b strings.Builder
-	dash := false
-	for _, c := range []byte(strings.ToLower(name)) {
-		if c == '-' || c == '_' || c == '.' {
-			dash = true
-			continue
-		}
-		if dash {
-			b.WriteByte('-')
-			dash = false
-		}
-		b.WriteByte(c)
-	}
-	if dash {
-		b.WriteByte('-')
-	}
-	return b.String()
+func Key(ecosystem, name string) string {
+	return ecosystem + "\x00" + purl.NormaliseName(ecosystem, name)
 }

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"assize.dev/services/sign/internal/signature"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"assize.dev/services/sign/internal/signature"
 )
 
 // claim is one signature on its way to a result.

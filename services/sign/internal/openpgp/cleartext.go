@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"assize.dev/services/sign/internal/signature"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"assize.dev/services/sign/internal/signature"
 )
 
 // MaxCleartext bounds clear-signed texts, in bytes: the signature that says

@@ -5,9 +5,10 @@ import (
 	"hash"
 	"io"
 
-	"assize.dev/services/sign/internal/signature"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+
+	"assize.dev/services/sign/internal/signature"
 )
 
 // digest names one way to hash an artifact. Signatures that agree in it share

@@ -11,8 +11,9 @@ import (
 	"slices"
 	"time"
 
-	"assize.dev/services/sign/internal/signature"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"assize.dev/services/sign/internal/signature"
 )
 
 const (

@@ -17,8 +17,9 @@ import (
 	"fmt"
 	"time"
 
-	"assize.dev/services/sign/internal/signature"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"assize.dev/services/sign/internal/signature"
 )
 
 // Kind is what Result.Kind says of all these signatures.

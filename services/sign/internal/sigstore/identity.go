@@ -10,7 +10,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
-	"assize.dev/services/sign/internal/pattern"
+	"assize.dev/shared/pattern"
 )
 
 // Identity is a signer of keyless signatures who is trusted. Every field is

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"assize.dev/services/sign/internal/intoto"
-	"assize.dev/services/sign/internal/pattern"
 	"assize.dev/services/sign/internal/strictjson"
+	"assize.dev/shared/pattern"
 )
 
 // Predicate types of provenance.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"assize.dev/services/sign/internal/pattern"
+	"assize.dev/shared/pattern"
 )
 
 // Signer is who signed the statement, as its verification proved: a key, or

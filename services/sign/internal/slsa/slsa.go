@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"assize.dev/services/sign/internal/pattern"
+	"assize.dev/shared/pattern"
 )
 
 // Artifact is the digests of the artifact that are known, in hexadecimal.

@@ -17,13 +17,13 @@ import (
 	"assize.dev/services/sign/internal/keys"
 	"assize.dev/services/sign/internal/minisign"
 	"assize.dev/services/sign/internal/openpgp"
-	"assize.dev/services/sign/internal/pattern"
 	"assize.dev/services/sign/internal/sigstore"
 	"assize.dev/services/sign/internal/slsa"
 	"assize.dev/services/sign/internal/sshsig"
 	"assize.dev/services/sign/internal/x509sig"
 	"assize.dev/shared/config"
 	"assize.dev/shared/digest"
+	"assize.dev/shared/pattern"
 )
 
 // Bounds of a trust file.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"assize.dev/services/sign/internal/pattern"
+	"assize.dev/shared/pattern"
 )
 
 // scope says which artifacts an entry of a trust file is about. Empty lists

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"assize.dev/services/sign/internal/pattern"
+	"assize.dev/shared/pattern"
 )
 
 // maxName is far beyond any name, and bounds what results say. Leaves with

@@ -1,10 +1,10 @@
 package policy
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
@@ -13,33 +13,21 @@ import (
 
 // Rules have two functions beside OPA's own. Both are pure.
 func init() {
-	// assize.packages_matching(purls, pattern, versions) has those of the package
-	// URLs that are of a pattern, each with "yes" or, where its version cannot be
-	// compared, "unknown"; see parsePattern. A pattern that is none is an error.
-	rego.RegisterBuiltin3(&rego.Function{
+	// assize.packages_matching(purls, patterns) has, for each of the patterns, an
+	// object {"package": …, "versions": …}, those of the package URLs that are
+	// of it, each with "yes" or, where its version cannot be compared,
+	// "unknown"; see parsePattern. A pattern that is none is an error.
+	pattern := types.NewObject([]*types.StaticProperty{
+		types.NewStaticProperty("package", types.S), types.NewStaticProperty("versions", types.S),
+	}, types.NewDynamicProperty(types.S, types.A))
+	rego.RegisterBuiltin2(&rego.Function{
 		Name:        "assize.packages_matching",
-		Description: "The package URLs of a list that are of a pattern, with yes, or with unknown where the version cannot be compared.",
+		Description: "For each pattern the package URLs that are of it, with yes, or with unknown where the version cannot be compared.",
 		Decl: types.NewFunction(
-			types.Args(types.NewArray(nil, types.S), types.S, types.S),
-			types.NewObject(nil, types.NewDynamicProperty(types.S, types.S)),
+			types.Args(types.NewArray(nil, types.S), types.NewArray(nil, pattern)),
+			types.NewArray(nil, types.NewObject(nil, types.NewDynamicProperty(types.S, types.S))),
 		),
-	}, func(_ rego.BuiltinContext, purls, pattern, versions *ast.Term) (*ast.Term, error) {
-		list, ok := purls.Value.(*ast.Array)
-		if !ok {
-			return nil, errors.New("assize.packages_matching: want a list of package URLs")
-		}
-		p, err := patternOf(text(pattern), text(versions))
-		if err != nil {
-			return nil, fmt.Errorf("assize.packages_matching: %w", err)
-		}
-		var found [][2]*ast.Term
-		list.Foreach(func(purl *ast.Term) {
-			if answer := p.match(text(purl)); answer != differs {
-				found = append(found, ast.Item(purl, ast.StringTerm(answer)))
-			}
-		})
-		return ast.ObjectTerm(found...), nil
-	})
+	}, packagesMatching)
 	// assize.license_choices(expression) is what an SPDX expression leaves to
 	// choose from, [["MIT"], ["Apache-2.0", "BSD-3-Clause"]]; it is empty where
 	// the text is no expression.
@@ -64,32 +52,53 @@ func init() {
 	})
 }
 
-func text(t *ast.Term) string {
-	s, _ := t.Value.(ast.String)
-	return string(s)
+func packagesMatching(bc rego.BuiltinContext, purls, patterns *ast.Term) (*ast.Term, error) {
+	list, isList := purls.Value.(*ast.Array)
+	wanted, also := patterns.Value.(*ast.Array)
+	if !isList || !also {
+		return nil, errors.New("assize.packages_matching: want a list of package URLs and one of patterns")
+	}
+	// By type and name, as most patterns name one package.
+	type held struct {
+		candidate
+		term *ast.Term
+	}
+	byType, byName := map[string][]*held{}, map[string][]*held{}
+	list.Foreach(func(t *ast.Term) {
+		if c, ok := newCandidate(text(t)); ok {
+			p := &held{c, t}
+			byType[c.Type] = append(byType[c.Type], p)
+			byName[c.Type+"/"+c.name] = append(byName[c.Type+"/"+c.name], p)
+		}
+	})
+	answers := make([]*ast.Term, 0, wanted.Len())
+	for i := range wanted.Len() {
+		if bc.Cancel != nil && bc.Cancel.Cancelled() {
+			return nil, context.Canceled
+		}
+		p, err := parsePattern(text(wanted.Elem(i).Get(ast.StringTerm("package"))), text(wanted.Elem(i).Get(ast.StringTerm("versions"))))
+		if err != nil {
+			return nil, fmt.Errorf("assize.packages_matching: %w", err)
+		}
+		some := byName[p.typ+"/"+p.name]
+		if strings.Contains(p.name, "*") {
+			some = byType[p.typ]
+		}
+		var found [][2]*ast.Term
+		for _, one := range some {
+			if answer := p.match(&one.candidate); answer != differs {
+				found = append(found, ast.Item(one.term, ast.StringTerm(answer)))
+			}
+		}
+		answers = append(answers, ast.ObjectTerm(found...))
+	}
+	return ast.ArrayTerm(answers...), nil
 }
 
-// patterns that were read, by their text: settings name few, and each is held
-// against every component. Rules can make others of what they see, so only the
-// first are kept.
-var (
-	patterns sync.Map
-	kept     atomic.Int64
-)
-
-const maxPatterns = 10_000
-
-func patternOf(purl, versions string) (*packagePattern, error) {
-	key := purl + "\n" + versions
-	if p, ok := patterns.Load(key); ok {
-		return p.(*packagePattern), nil
+func text(t *ast.Term) string {
+	if t == nil {
+		return ""
 	}
-	p, err := parsePattern(purl, versions)
-	if err != nil {
-		return nil, err
-	}
-	if kept.Add(1) <= maxPatterns {
-		patterns.Store(key, &p)
-	}
-	return &p, nil
+	s, _ := t.Value.(ast.String)
+	return string(s)
 }

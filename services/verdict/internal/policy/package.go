@@ -2,18 +2,18 @@ package policy
 
 import (
 	"fmt"
-	"net/url"
-	"path"
 	"strings"
 
+	"assize.dev/shared/pattern"
+	"assize.dev/shared/purl"
 	"assize.dev/shared/version"
 )
 
 // packagePattern is which packages a setting is about: a package URL without
-// qualifiers, in whose namespace and name * stands for any text without a
-// slash, and the versions of them.
+// qualifiers, whose namespace and name are a pattern (see package pattern: *
+// is any text without a slash, ** any text), and the versions of them.
 type packagePattern struct {
-	typ, name string // name with its namespace, unescaped
+	typ, name string // name with its namespace, as canonicalName spells it
 	versions  []constraint
 }
 
@@ -25,17 +25,15 @@ var operators = []string{">=", "<=", "!=", ">", "<", "="}
 // parsePattern reads a pattern. versions are constraints that all have to hold,
 // separated by commas (">=1.0, <2.0"); none means every version. Operators are
 // =, !=, <, <=, >, >=; versions are ordered as the ecosystem of the type does.
-func parsePattern(purl, versions string) (packagePattern, error) {
-	u, ok := splitPURL(purl)
-	if !ok || strings.ContainsAny(purl, "?#") {
-		return packagePattern{}, fmt.Errorf("package: %.100q: want a package URL without qualifiers, as in pkg:npm/lodash or pkg:npm/@corp/*", purl)
+func parsePattern(text, versions string) (packagePattern, error) {
+	u, err := purl.Parse(text)
+	if err != nil || strings.ContainsAny(text, "?#") {
+		return packagePattern{}, fmt.Errorf("package: %.100q: want a package URL without qualifiers, as in pkg:npm/lodash or pkg:npm/@corp/*", text)
 	}
-	if _, err := path.Match(u.name, ""); err != nil {
-		return packagePattern{}, fmt.Errorf("package: %.100q: %w", purl, err)
-	}
-	p := packagePattern{typ: u.typ, name: u.name}
-	if u.version != "" {
-		p.versions = append(p.versions, constraint{"=", u.version})
+	scheme := schemeOf(&u)
+	p := packagePattern{typ: u.Type, name: canonicalName(&u)}
+	if u.Version != "" {
+		p.versions = append(p.versions, constraint{"=", u.Version})
 	}
 	if strings.TrimSpace(versions) == "" {
 		return p, nil
@@ -52,12 +50,12 @@ func parsePattern(purl, versions string) (packagePattern, error) {
 		if c.version == "" {
 			return packagePattern{}, fmt.Errorf("versions: %.60q: want an operator (=, !=, <, <=, >, >=) and a version, as in \">=1.0, <2.0\"", part)
 		}
-		if scheme := schemeOf(u.typ); scheme != nil {
+		if scheme != nil {
 			if err := scheme.Valid(c.version); err != nil {
 				return packagePattern{}, fmt.Errorf("versions: %.60q: %w", c.version, err)
 			}
 		} else if c.op != "=" && c.op != "!=" {
-			return packagePattern{}, fmt.Errorf("versions: %.60q: the order of versions of type %s is not known: want = or !=", part, u.typ)
+			return packagePattern{}, fmt.Errorf("versions: %.60q: the order of versions of type %s is not known: want = or !=", part, u.Type)
 		}
 		p.versions = append(p.versions, c)
 	}
@@ -66,56 +64,74 @@ func parsePattern(purl, versions string) (packagePattern, error) {
 
 // Answers to whether a package is one of a pattern.
 const (
-	matches  = "yes"
-	differs  = "no"
-	unlikely = "unknown" // the name matches, the version cannot be compared
+	matches = "yes"
+	differs = "no"
+	unknown = "unknown" // the name matches, the version cannot be compared
 )
 
-// match tells whether a package URL is of the pattern. One that is none, or
-// names no version where versions are asked for, is unknown rather than not.
-func (p *packagePattern) match(purl string) string {
-	u, ok := splitPURL(purl)
-	if !ok {
-		return differs
+// candidate is a package that is held against patterns.
+type candidate struct {
+	purl.PURL
+	name    string // as canonicalName spells it
+	version string // with the epoch
+	scheme  *version.Scheme
+}
+
+// newCandidate is not ok for what is no package URL, which is of no pattern.
+func newCandidate(text string) (c candidate, ok bool) {
+	u, err := purl.Parse(text)
+	if err != nil {
+		return c, false
 	}
-	if u.typ != p.typ {
-		return differs
+	c = candidate{PURL: u, name: canonicalName(&u), version: u.Version, scheme: schemeOf(&u)}
+	if e := u.Qualifiers["epoch"]; e != "" && u.Type != "apk" && !strings.Contains(c.version, ":") {
+		c.version = e + ":" + c.version
 	}
-	if yes, err := path.Match(p.name, u.name); err != nil || !yes {
+	return c, true
+}
+
+// match tells whether a package is of the pattern. One that names no version
+// where versions are asked for is unknown rather than not.
+func (p *packagePattern) match(c *candidate) string {
+	if c.Type != p.typ || !pattern.Match(p.name, c.name) {
 		return differs
 	}
 	answer := matches
-	for _, c := range p.versions {
-		switch c.holds(u.typ, u.version) {
+	for _, bound := range p.versions {
+		switch bound.holds(c) {
 		case differs:
 			return differs
-		case unlikely:
-			answer = unlikely
+		case unknown:
+			answer = unknown
 		}
 	}
 	return answer
 }
 
-func (c constraint) holds(typ, v string) string {
-	if v == "" {
-		return unlikely
+func (b constraint) holds(c *candidate) string {
+	if c.version == "" {
+		return unknown
 	}
-	scheme := schemeOf(typ)
-	if scheme == nil || v == c.version {
-		return yesNo((v == c.version) == (c.op == "=" || scheme != nil && strings.Contains(c.op, "=") && c.op != "!="))
-	}
-	order, err := scheme.Compare(v, c.version)
-	if err != nil {
-		if c.op == "=" || c.op == "!=" {
-			return yesNo(c.op == "!=") // the texts differ
+	order, comparable := 0, true
+	if c.version != b.version {
+		order, comparable = 1, false
+		if c.scheme != nil {
+			o, err := c.scheme.Compare(c.version, b.version)
+			if err == nil {
+				order, comparable = o, true
+			}
 		}
-		return unlikely
 	}
-	switch c.op {
+	switch b.op {
 	case "=":
-		return yesNo(order == 0)
+		return yesNo(order == 0) // what cannot be compared is another text
 	case "!=":
 		return yesNo(order != 0)
+	}
+	if !comparable {
+		return unknown
+	}
+	switch b.op {
 	case "<":
 		return yesNo(order < 0)
 	case "<=":
@@ -133,58 +149,28 @@ func yesNo(yes bool) string {
 	return differs
 }
 
-// purl is as much of a package URL as patterns ask for.
-type purl struct{ typ, name, version string }
-
-// splitPURL reads type, namespace with name, and version (package-url
-// specification, "How to parse a purl string"). Types that are written in any
-// case, and names of types whose registries know no case, become lower case.
-func splitPURL(text string) (purl, bool) {
-	rest, ok := strings.CutPrefix(text, "pkg:")
-	if !ok {
-		return purl{}, false
+// canonicalName spells a name, with its namespace, as its ecosystem compares
+// it, and in lower case where the purl specification wants that.
+func canonicalName(u *purl.PURL) string {
+	eco, _ := u.Ecosystem()
+	name := purl.NormaliseName(eco, u.FullName())
+	switch u.Type {
+	case "alpm", "apk", "bitbucket", "deb", "github", "npm":
+		return strings.ToLower(name)
 	}
-	rest, _, _ = strings.Cut(rest, "#")
-	rest, _, _ = strings.Cut(rest, "?")
-	typ, rest, ok := strings.Cut(strings.TrimLeft(rest, "/"), "/")
-	if !ok || typ == "" {
-		return purl{}, false
-	}
-	name, v := rest, ""
-	if at := strings.LastIndexByte(rest, '@'); at > 0 && !strings.Contains(rest[at:], "/") {
-		name, v = rest[:at], rest[at+1:]
-	}
-	u := purl{typ: strings.ToLower(typ), name: unescaped(strings.Trim(name, "/")), version: unescaped(v)}
-	switch u.typ {
-	case "alpm", "apk", "bitbucket", "composer", "deb", "github", "npm":
-		u.name = strings.ToLower(u.name)
-	case "pypi":
-		u.name = strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(u.name))
-	}
-	return u, u.name != ""
+	return name
 }
 
-func unescaped(text string) string {
-	if plain, err := url.PathUnescape(text); err == nil {
-		return plain
+// schemeOf is how packages order their versions, nil if that is not known.
+// Distributions of one type order alike, known ones or not.
+func schemeOf(u *purl.PURL) *version.Scheme {
+	eco, _ := u.Ecosystem()
+	if eco == "" {
+		eco = map[string]string{"alpm": version.Arch, "apk": "Alpine", "deb": "Debian", "rpm": "Red Hat"}[u.Type]
 	}
-	return text
-}
-
-// schemeOf is how packages of a type order their versions, nil if that is not
-// known.
-func schemeOf(typ string) *version.Scheme {
-	s, err := version.SchemeOf(ecosystems[typ])
+	s, err := version.SchemeOf(eco)
 	if err != nil {
 		return nil
 	}
 	return s
-}
-
-// ecosystems by purl type. Distributions of one type order alike.
-var ecosystems = map[string]string{
-	"alpm": version.Arch, "apk": "Alpine", "bitnami": "Bitnami", "cargo": "crates.io", "composer": "Packagist",
-	"conan": "ConanCenter", "cran": "CRAN", "deb": "Debian", "gem": "RubyGems", "golang": "Go", "hackage": "Hackage",
-	"hex": "Hex", "julia": "Julia", "maven": "Maven", "npm": "npm", "nuget": "NuGet", "opam": "opam", "pub": "Pub",
-	"pypi": "PyPI", "rpm": "Red Hat", "swift": "SwiftURL",
 }

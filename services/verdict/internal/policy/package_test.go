@@ -36,6 +36,15 @@ func TestPackagePatterns(t *testing.T) {
 		{"pkg:npm/a", "<2", "pkg:npm/a", "unknown"},
 		{"pkg:npm/a", "<2, >=3", "pkg:npm/a@5", "no"},
 		{"pkg:npm/a@1.0.0", "", "pkg:npm/a@1.0.0", "yes"},
+		{"pkg:nuget/newtonsoft.json", "", "pkg:nuget/Newtonsoft.Json@13.0.1", "yes"},
+		{"pkg:golang/github.com/Evil/x", "", "pkg:golang/github.com/evil/x@v1.0.0", "yes"},
+		{"pkg:golang/github.com/evil/**", "", "pkg:golang/github.com/evil/x/v2@v2.0.0", "yes"},
+		{"pkg:golang/github.com/evil/*", "", "pkg:golang/github.com/evil/x/v2@v2.0.0", "no"},
+		{"pkg:pypi/a-b", "", "pkg:pypi/A._b@1", "yes"},
+		{"pkg:rpm/redhat/a", "<1:2", "pkg:rpm/redhat/a@3-1.el9?epoch=1", "no"},
+		{"pkg:rpm/redhat/a", "<1:2", "pkg:rpm/redhat/a@3-1.el9", "yes"},
+		{"pkg:deb/mydistro/a", "<2", "pkg:deb/mydistro/a@1", "yes"},
+		{"pkg:generic/a", "!=1", "pkg:generic/a@2", "yes"},
 		{"pkg:npm/a@1.0.0", "", "pkg:npm/a@1.0.1", "no"},
 	} {
 		p, err := parsePattern(tt.pattern, tt.versions)
@@ -43,12 +52,16 @@ func TestPackagePatterns(t *testing.T) {
 			t.Errorf("%s %s: %v", tt.pattern, tt.versions, err)
 			continue
 		}
-		if got := p.match(tt.purl); got != tt.want {
+		got := differs
+		if c, ok := newCandidate(tt.purl); ok {
+			got = p.match(&c)
+		}
+		if got != tt.want {
 			t.Errorf("%s %s of %s: %s, want %s", tt.pattern, tt.versions, tt.purl, got, tt.want)
 		}
 	}
 	for _, tt := range []struct{ pattern, versions string }{
-		{"lodash", ""}, {"pkg:npm", ""}, {"pkg:npm/", ""}, {"pkg:npm/a?x=y", ""}, {"pkg:npm/a[", ""},
+		{"lodash", ""}, {"pkg:npm", ""}, {"pkg:npm/", ""}, {"pkg:npm/a?x=y", ""},
 		{"pkg:npm/a", "1.0"}, {"pkg:npm/a", "<"}, {"pkg:npm/a", "<latest"}, {"pkg:npm/a", ">1,,<2"}, {"pkg:generic/a", "<1"},
 	} {
 		if p, err := parsePattern(tt.pattern, tt.versions); err == nil {
@@ -107,8 +120,12 @@ func FuzzPackagePattern(f *testing.F) {
 		if err != nil {
 			return
 		}
-		switch p.match(purl) {
-		case matches, differs, unlikely:
+		c, ok := newCandidate(purl)
+		if !ok {
+			return
+		}
+		switch p.match(&c) {
+		case matches, differs, unknown:
 		default:
 			t.Error("no answer")
 		}
@@ -117,28 +134,28 @@ func FuzzPackagePattern(f *testing.F) {
 
 func TestRulesAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"rules: [{when: {registry: a}, set: {minimum_grad: locked}}]":                          "minimum_grad",
-		"rules: [{when: {registry: a}, set: {minimum_grade: good}}]":                           "unknown grade",
-		"rules: [{when: {registry: a}, set: {required_evidence: [sbom]}}]":                     "the same for all artifacts",
-		"rules: [{when: {registry: a}, set: {name: b}}]":                                       "the same for all artifacts",
-		"rules: [{when: {registry: a}, set: {rules: []}}]":                                     "the same for all artifacts",
-		"rules: [{when: {}, set: {minimum_grade: locked}}]":                                    "want a registry",
-		"rules: [{set: {minimum_grade: locked}}]":                                              "want a registry",
-		"rules: [{when: {registry: a}}]":                                                       "at least one setting",
-		"rules: [{when: {registry: \"[\"}, set: {minimum_grade: locked}}]":                     "registry",
-		"rules: [{when: {package: a}, set: {minimum_grade: locked}}]":                          "package URL",
-		"rules: [{when: {versions: <1, registry: a}, set: {minimum_grade: locked}}]":           "of which package",
-		"rules: [{when: {registry: a}, set: {banned_packages: [{package: x, reason: y}]}}]":    "banned_packages",
-		"rules: [{when: {registry: a}, set: {vulnerability_grace_days: soon}}]":                "vulnerability_grace_days",
-		"rules: [{when: {registry: a}, set: {waivers: [{package: \"pkg:npm/a\", owner: b}]}}]": "reason",
-		"allowed_licenses: [MIT OR X]":                                                         "one licence",
-		"allowed_licenses: [\"\"]":                                                             "SPDX identifier",
-		"unknown_license: maybe":                                                               "unknown_license",
-		"banned_packages: [{package: \"pkg:npm/a\"}]":                                          "reason",
-		"banned_packages: [{package: npm, reason: x}]":                                         "package URL",
-		"allowed_packages: [{package: \"pkg:npm/a\", versions: x}]":                            "operator",
-		"maximum_evidence_age_days: -1":                                                        "0 to 3650",
-		"maximum_advisories_age_days: 4000":                                                    "0 to 3650",
+		"rules: [{when: {registry: a}, set: {minimum_grad: locked}}]":                                  "minimum_grad",
+		"rules: [{when: {registry: a}, set: {minimum_grade: good}}]":                                   "unknown grade",
+		"rules: [{when: {registry: a}, set: {required_evidence: [sbom]}}]":                             "the same for all artifacts",
+		"rules: [{when: {registry: a}, set: {name: b}}]":                                               "the same for all artifacts",
+		"rules: [{when: {registry: a}, set: {rules: []}}]":                                             "the same for all artifacts",
+		"rules: [{when: {}, set: {minimum_grade: locked}}]":                                            "want a registry",
+		"rules: [{set: {minimum_grade: locked}}]":                                                      "want a registry",
+		"rules: [{when: {registry: a}}]":                                                               "at least one setting",
+		"rules: [{when: {registry: " + strings.Repeat("a", 3000) + "}, set: {minimum_grade: locked}}]": "registry",
+		"rules: [{when: {package: a}, set: {minimum_grade: locked}}]":                                  "package URL",
+		"rules: [{when: {versions: <1, registry: a}, set: {minimum_grade: locked}}]":                   "of which package",
+		"rules: [{when: {registry: a}, set: {banned_packages: [{package: x, reason: y}]}}]":            "banned_packages",
+		"rules: [{when: {registry: a}, set: {vulnerability_grace_days: soon}}]":                        "vulnerability_grace_days",
+		"rules: [{when: {registry: a}, set: {waivers: [{package: \"pkg:npm/a\", owner: b}]}}]":         "reason",
+		"allowed_licenses: [MIT OR X]":                                                                 "one licence",
+		"allowed_licenses: [\"\"]":                                                                     "SPDX identifier",
+		"unknown_license: maybe":                                                                       "unknown_license",
+		"banned_packages: [{package: \"pkg:npm/a\"}]":                                                  "reason",
+		"banned_packages: [{package: npm, reason: x}]":                                                 "package URL",
+		"allowed_packages: [{package: \"pkg:npm/a\", versions: x}]":                                    "operator",
+		"maximum_evidence_age_days: -1":                                                                "0 to 3650",
+		"maximum_advisories_age_days: 4000":                                                            "0 to 3650",
 	} {
 		if _, err := ParseSettings([]byte(text), DefaultSettings()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\n%v, want %q", text, err, want)

@@ -49,11 +49,12 @@ own_urls := [url |
 	url != ""
 ]
 
-banned_by(ban) := assize.packages_matching(package_urls, ban["package"], ban.versions)
+# For each ban, what it hits.
+banned := assize.packages_matching(package_urls, settings.banned_packages)
 
 banned_packages := [r |
-	some ban in settings.banned_packages
-	hits := [url | some url, "yes" in banned_by(ban)]
+	some i, ban in settings.banned_packages
+	hits := [url | some url, "yes" in banned[i]]
 	count(hits) > 0
 	r := reason("package/banned", "deny", sprintf(
 		"%s %s banned: %s: publish a version without it",
@@ -63,8 +64,8 @@ banned_packages := [r |
 
 # A version that cannot be compared may be one that is banned.
 incomparable_packages := [r |
-	some ban in settings.banned_packages
-	hits := [url | some url, "unknown" in banned_by(ban)]
+	some i, ban in settings.banned_packages
+	hits := [url | some url, "unknown" in banned[i]]
 	count(hits) > 0
 	r := reason("package/incomparable", "hold", sprintf(
 		"%s may be banned (%s), but the version cannot be compared with %s: judge it by hand",
@@ -83,8 +84,8 @@ package_not_allowed := [r |
 ]
 
 some_allows(url) if {
-	some allowed in settings.allowed_packages
-	assize.packages_matching([url], allowed["package"], allowed.versions)[url] == "yes"
+	some hit in assize.packages_matching([url], settings.allowed_packages)
+	hit[url] == "yes"
 }
 
 own_name := component_name(input.artifact.purl) if {

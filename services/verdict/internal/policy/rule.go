@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
 	"assize.dev/shared/event"
+	"assize.dev/shared/pattern"
 )
 
 // Rule replaces settings for the artifacts that it names. Rules apply in their
@@ -60,8 +60,8 @@ func (s Settings) validRule(r *Rule) error {
 	case len(r.Set) == 0:
 		return errors.New("set: want at least one setting")
 	}
-	if _, err := path.Match(r.When.Registry, ""); err != nil {
-		return fmt.Errorf("when: registry: %.80q: %w", r.When.Registry, err)
+	if len(r.When.Registry) > pattern.MaxLength {
+		return fmt.Errorf("when: registry: %d bytes, at most %d", len(r.When.Registry), pattern.MaxLength)
 	}
 	if r.When.Package != "" {
 		if _, err := parsePattern(r.When.Package, r.When.Versions); err != nil {
@@ -139,7 +139,7 @@ func (p *Policy) Expiries() (days []string) {
 
 func (w *When) selects(a *event.Artifact) bool {
 	if w.Registry != "" {
-		if yes, err := path.Match(w.Registry, a.Registry); err != nil || !yes {
+		if !pattern.Match(w.Registry, a.Registry) {
 			return false
 		}
 	}
@@ -149,13 +149,14 @@ func (w *When) selects(a *event.Artifact) bool {
 	if w.Package == "" {
 		return true
 	}
-	p, err := patternOf(w.Package, w.Versions)
+	p, err := parsePattern(w.Package, w.Versions)
 	if err != nil {
 		return false
 	}
-	purl := a.PURL
-	if purl == "" {
-		purl = a.Announced
+	named := a.PURL
+	if named == "" {
+		named = a.Announced
 	}
-	return p.match(purl) == matches
+	c, ok := newCandidate(named)
+	return ok && p.match(&c) == matches
 }
