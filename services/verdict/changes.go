@@ -20,7 +20,7 @@ func changes(c Case, d *event.Decision) []event.Change {
 	var all []event.Change
 	note := func(what, subject, from, to string) {
 		if from != to {
-			all = append(all, event.Change{What: what, Subject: clipped(subject), From: clipped(from), To: clipped(to)})
+			all = append(all, event.Change{What: what, Subject: clipped(maxChange, subject), From: clipped(maxChange, from), To: clipped(maxChange, to)})
 		}
 	}
 	if c.Before.Decision != "" {
@@ -63,12 +63,12 @@ func findings(was, now join.Piece) []event.Change {
 	var all []event.Change
 	for _, f := range after.order {
 		if before.said[f] != after.said[f] {
-			all = append(all, event.Change{What: "finding", Subject: clipped(f), From: clipped(before.said[f]), To: clipped(after.said[f])})
+			all = append(all, event.Change{What: "finding", Subject: clipped(maxChange, f), From: clipped(maxChange, before.said[f]), To: clipped(maxChange, after.said[f])})
 		}
 	}
 	for _, f := range before.order {
 		if _, still := after.said[f]; !still {
-			all = append(all, event.Change{What: "finding", Subject: clipped(f), From: clipped(before.said[f])})
+			all = append(all, event.Change{What: "finding", Subject: clipped(maxChange, f), From: clipped(maxChange, before.said[f])})
 		}
 	}
 	return all
@@ -106,9 +106,11 @@ func described(p join.Piece) listing {
 	return l
 }
 
+// maxChange is how much of a name changes say, in bytes.
+const maxChange = 300
+
 // clipped bounds what packages and advisories can make a verdict carry.
-func clipped(s string) string {
-	const most = 300
+func clipped(most int, s string) string {
 	if len(s) <= most {
 		return s
 	}

@@ -10,15 +10,14 @@ import (
 
 	"assize.dev/services/verdict/internal/policy"
 	"assize.dev/shared/blob"
-	"assize.dev/shared/digest"
 	"assize.dev/shared/event"
 )
 
 // Bounds of the list of components that a policy sees.
 const (
-	maxSBOM       = 128 << 20 // bytes
+	maxSBOM       = 64 << 20 // bytes, as of what is scanned
 	maxComponents = 100_000
-	maxListed     = 16 << 20 // bytes of names and licences
+	maxListed     = 16 << 20 // bytes of them in a record
 	maxWord       = 1024     // bytes of each; longer ones are cut, and then match nothing
 )
 
@@ -39,16 +38,13 @@ func AddComponents(ctx context.Context, store blob.Store, p *Policy, c *Case) er
 		c.Without = "there is no SBOM"
 		return nil
 	}
-	text, err := object(ctx, store, document.Key, maxSBOM)
+	text, err := blob.GetDocument(ctx, store, document.Digest, maxSBOM)
 	switch {
-	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrKey), errors.Is(err, blob.ErrCorrupt), errors.Is(err, errTooLarge):
+	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrCorrupt), errors.Is(err, blob.ErrTooLarge):
 		c.Without = fmt.Sprintf("the SBOM cannot be had: %.200s", err)
 		return nil
 	case err != nil:
 		return fmt.Errorf("read SBOM: %w", err)
-	case digest.Of(text) != document.Digest:
-		c.Without = "the SBOM is not the one that the evidence names"
-		return nil
 	}
 	if c.Components, err = componentsOf(text); err != nil {
 		c.Without = fmt.Sprintf("the SBOM cannot be read: %.200s", err)
@@ -105,18 +101,13 @@ func componentsOf(text []byte) ([]policy.Component, error) {
 	}
 	var l componentList
 	if doc.Metadata.Component != nil {
-		l.add(*doc.Metadata.Component)
+		doc.Components = append([]cdxComponent{*doc.Metadata.Component}, doc.Components...)
 	}
-	for _, c := range doc.Components {
-		l.add(c)
+	if err := l.addAll(doc.Components); err != nil {
+		return nil, err
 	}
-	switch {
-	case len(l.all) == 0:
+	if len(l.all) == 0 {
 		return nil, errors.New("it describes nothing")
-	case len(l.all) > maxComponents:
-		return nil, fmt.Errorf("it lists more than %d components", maxComponents)
-	case l.size > maxListed:
-		return nil, fmt.Errorf("its components' names and licences take more than %d bytes", maxListed)
 	}
 	return l.all, nil
 }
@@ -126,34 +117,40 @@ type componentList struct {
 	size int
 }
 
-func (l *componentList) add(c cdxComponent) {
-	if len(l.all) > maxComponents || l.size > maxListed {
-		return
-	}
-	one := policy.Component{PURL: cut(c.PURL), Name: cut(strings.TrimSpace(c.Group + " " + c.Name + " " + c.Version)), Licenses: []string{}}
-	for _, said := range c.Licenses {
-		name := said.Expression
-		if name == "" && said.License != nil {
-			name = said.License.ID
-			if name == "" {
-				name = said.License.Name
-			}
-		}
-		if name = cut(name); name != "" && !slices.Contains(one.Licenses, name) {
-			one.Licenses = append(one.Licenses, name)
-			l.size += len(name)
+func (l *componentList) addAll(components []cdxComponent) error {
+	for _, c := range components {
+		if err := l.add(c); err != nil {
+			return err
 		}
 	}
-	l.size += len(one.PURL) + len(one.Name)
-	l.all = append(l.all, one)
-	for _, nested := range c.Components {
-		l.add(nested)
-	}
+	return nil
 }
 
-func cut(s string) string {
-	if len(s) <= maxWord {
-		return s
+func (l *componentList) add(c cdxComponent) error {
+	if len(l.all) == maxComponents {
+		return fmt.Errorf("it lists more than %d components", maxComponents)
 	}
-	return strings.ToValidUTF8(s[:maxWord], "") + "…"
+	if l.size > maxListed {
+		return fmt.Errorf("its components' names and licences take more than %d bytes", maxListed)
+	}
+	one := policy.Component{PURL: clipped(maxWord, c.PURL), Name: clipped(maxWord, strings.TrimSpace(c.Group+" "+c.Name+" "+c.Version)), Licenses: []string{}}
+	for _, said := range c.Licenses {
+		expression, name := said.Expression, ""
+		if said.License != nil && expression == "" {
+			expression, name = said.License.ID, said.License.Name
+		}
+		switch {
+		case expression != "":
+			one.Licenses = append(one.Licenses, clipped(maxWord, expression))
+		case name != "":
+			one.Named = append(one.Named, clipped(maxWord, name))
+		}
+	}
+	text, err := json.Marshal(one)
+	if err != nil {
+		return err
+	}
+	l.size += len(text)
+	l.all = append(l.all, one)
+	return l.addAll(c.Components)
 }

@@ -13,13 +13,16 @@ import (
 	"assize.dev/shared/event"
 )
 
-// inside is what the SBOM of a test lists: "purl licence" or "purl" alone.
+// inside is what the SBOM of a test lists: "purl licence" or "purl" alone; ~
+// marks what the SBOM knows to be no expression.
 func inside(lines ...string) []policy.Component {
 	all := []policy.Component{{PURL: "pkg:pypi/shop@1.0", Name: "shop 1.0", Licenses: []string{"MIT"}}}
 	for _, line := range lines {
 		purl, license, _ := strings.Cut(line, " ")
 		c := policy.Component{PURL: purl, Licenses: []string{}}
-		if license != "" {
+		if name, named := strings.CutPrefix(license, "~"); named {
+			c.Named = append(c.Named, name)
+		} else if license != "" {
 			c.Licenses = append(c.Licenses, license)
 		}
 		all = append(all, c)
@@ -33,6 +36,10 @@ func allow(licenses ...string) func(*policy.Settings) {
 
 func deny(licenses ...string) func(*policy.Settings) {
 	return func(s *policy.Settings) { s.DeniedLicenses, s.UnknownLicense = licenses, event.Allow }
+}
+
+func hold(denied ...string) func(*policy.Settings) {
+	return func(s *policy.Settings) { s.DeniedLicenses = denied }
 }
 
 func ban(purl, versions string) func(*policy.Settings) {
@@ -96,6 +103,20 @@ func TestDecisionsOnPackages(t *testing.T) {
 		{"unknown licences and nobody asks", nil, inside("pkg:npm/a@1"), nil, allowed},
 		{"an expression of too many choices", allow("MIT"), inside("pkg:npm/a@1 " + strings.Repeat("(MIT OR X) AND ", 10) + "MIT"), nil,
 			"hold community\nhold license/unknown [sbom] it is not known under which licence a 1 (" + strings.Repeat("(MIT OR X) AND ", 10) + "MIT) is: declare it, or set unknown_license"},
+
+		{"denied in its old spelling in the settings", deny("GPL-2.0"), inside("pkg:npm/a@1 GPL-2.0-only"), nil,
+			"deny community\ndeny license/denied [sbom] GPL-2.0-only, which is denied, covers a 1: publish a version without it, or allow the licence"},
+		{"denied, in another case", deny("GPL-2.0-only"), inside("pkg:npm/a@1 gpl-2.0"), nil,
+			"deny community\ndeny license/denied [sbom] gpl-2.0, which is denied, covers a 1: publish a version without it, or allow the licence"},
+		{"text that is denied", deny("*proprietary*"), inside("pkg:npm/a@1 ~Acme Proprietary License"), nil,
+			"deny community\ndeny license/denied [sbom] Acme Proprietary License, which is denied, covers a 1: publish a version without it, or allow the licence"},
+		{"a word that is no expression", hold("GPL-*"), inside("pkg:npm/a@1 ~LICENSE"), nil,
+			"hold community\nhold license/unknown [sbom] it is not known under which licence a 1 (LICENSE) is: declare it, or set unknown_license"},
+		{"a word that is one elsewhere", hold("GPL-*"), inside("pkg:npm/a@1 ~MIT", "pkg:npm/b@1 MIT"), nil, allowed},
+		{"nothing asserted", hold("GPL-*"), inside("pkg:npm/a@1 NOASSERTION"), nil,
+			"hold community\nhold license/unknown [sbom] it is not known under which licence a 1 (NOASSERTION) is: declare it, or set unknown_license"},
+		{"two licences at once, one denied", deny("GPL-*"), []policy.Component{{PURL: "pkg:npm/a@1", Licenses: []string{"MIT", "GPL-3.0-only"}}}, nil,
+			"deny community\ndeny license/denied [sbom] GPL-3.0-only, which is denied, covers a 1: publish a version without it, or allow the licence"},
 
 		{"banned inside", ban("pkg:npm/event-stream", ""), inside("pkg:npm/event-stream@3.3.6 MIT"), nil,
 			"deny community\ndeny package/banned [sbom] event-stream 3.3.6 is banned: it was taken over: publish a version without it"},
@@ -275,7 +296,7 @@ func TestComponentsComeFromTheSBOM(t *testing.T) {
 		})
 	}
 	all, err := componentsOf(document)
-	if err != nil || len(all) != 3 || all[1].Name != "org a 1" || strings.Join(all[1].Licenses, "|") != "MIT OR X|Own" {
+	if err != nil || len(all) != 3 || all[1].Name != "org a 1" || strings.Join(all[1].Licenses, "|") != "MIT OR X" || strings.Join(all[1].Named, "|") != "Own" {
 		t.Errorf("%+v, %v", all, err)
 	}
 }

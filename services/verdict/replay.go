@@ -166,8 +166,6 @@ func (r *Record) Decide(ctx context.Context, store blob.Store, p *Policy) (event
 	return d, err
 }
 
-var errTooLarge = errors.New("object is too large")
-
 func object(ctx context.Context, store blob.Store, key string, most int64) ([]byte, error) {
 	o, err := store.Open(ctx, key)
 	if err != nil {
@@ -175,7 +173,7 @@ func object(ctx context.Context, store blob.Store, key string, most int64) ([]by
 	}
 	defer o.Close()
 	if o.Size() > most {
-		return nil, fmt.Errorf("%w: %s has %d bytes, at most %d", errTooLarge, key, o.Size(), most)
+		return nil, fmt.Errorf("%w: %s has %d bytes, at most %d", blob.ErrTooLarge, key, o.Size(), most)
 	}
 	return io.ReadAll(o)
 }

@@ -120,7 +120,8 @@ func (p *licenseParser) word() (string, error) {
 		return "", p.unexpected()
 	}
 	word := p.words[0]
-	for _, reserved := range []string{"AND", "OR", "WITH", "(", ")"} {
+	// NONE and NOASSERTION say that there is nothing to read.
+	for _, reserved := range []string{"AND", "OR", "WITH", "(", ")", "NONE", "NOASSERTION"} {
 		if strings.EqualFold(word, reserved) {
 			return "", p.unexpected()
 		}
@@ -132,18 +133,19 @@ func (p *licenseParser) word() (string, error) {
 	return word, nil
 }
 
-// current spells the GNU licences as SPDX does since 3.0.
+// current spells the GNU licences as SPDX does since 3.0; identifiers are of
+// any case.
 func current(id string) string {
 	for _, family := range []string{"GPL-", "LGPL-", "AGPL-", "GFDL-"} {
-		number, ok := strings.CutPrefix(id, family)
-		if !ok {
+		if len(id) < len(family) || !strings.EqualFold(id[:len(family)], family) {
 			continue
 		}
+		number := id[len(family):]
 		if plain, later := strings.CutSuffix(number, "+"); later && numeric(plain) {
 			return family + plain + "-or-later"
 		}
 		if numeric(number) {
-			return id + "-only"
+			return family + number + "-only"
 		}
 	}
 	return id

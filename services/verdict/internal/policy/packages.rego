@@ -1,8 +1,9 @@
 # What the built-in policy says of packages and licences: of the artifact and of
 # the components that its SBOM lists.
 #
-#   input.components        [{"purl": …, "name": …, "licenses": […]}], the artifact
-#                           itself first
+#   input.components        [{"purl": …, "name": …, "licenses": […], "named": […]}],
+#                           the artifact itself first; licenses are SPDX
+#                           expressions, named is what is none
 #   input.componentsFault   why they are not known; absent if they are
 package assize.policy
 
@@ -94,12 +95,30 @@ own_name := component_name(input.artifact.purl) if {
 
 # --- Licences ---------------------------------------------------------------
 
-license_expressions := {l | some c in components; some l in c.licenses} if {
+licenses_of(c) := array.concat(c.licenses, object.get(c, "named", []))
+
+license_expressions := {l | some c in components; some l in licenses_of(c)} if {
 	asks_for_licenses
 } else := set()
 
+# What the expression leaves to choose from; nothing if it is none.
+choices[expression] := [] if {
+	some expression in license_expressions
+	expression in named_licenses
+}
+
+choices[expression] := assize.license_choices(expression) if {
+	some expression in license_expressions
+	not expression in named_licenses
+}
+
+named_licenses := {l | some c in components; some l in object.get(c, "named", [])} - {l |
+	some c in components
+	some l in c.licenses
+}
+
 # The names of what is under a licence.
-licensed(expression) := [called(c) | some c in components; expression in c.licenses]
+licensed(expression) := [called(c) | some c in components; expression in licenses_of(c)]
 
 called(c) := component_name(c.purl) if {
 	c.purl != ""
@@ -108,7 +127,7 @@ called(c) := component_name(c.purl) if {
 licenses_denied := [r |
 	some expression in license_expressions
 	not acceptable(expression)
-	count(assize.license_choices(expression)) > 0
+	understood(expression)
 	names := licensed(expression)
 	r := reason("license/denied", "deny", sprintf(
 		"%s, which %s, covers %s: publish a version without it, or allow the licence",
@@ -116,9 +135,14 @@ licenses_denied := [r |
 	), "sbom")
 ]
 
+understood(expression) if count(choices[expression]) > 0
+
+# Text that is no expression is understood if it is denied as it is.
+understood(expression) if named_license(expression, license_words.denied)
+
 # One of the choices that the expression leaves is fine.
 acceptable(expression) if {
-	some choice in assize.license_choices(expression)
+	some choice in choices[expression]
 	every id in choice {
 		permitted(id)
 	}
@@ -128,9 +152,14 @@ acceptable(expression) if {
 acceptable(expression) if lower(expression) in license_words.allowed
 
 license_words := {
-	"allowed": {lower(l) | some l in settings.allowed_licenses},
-	"denied": {lower(l) | some l in settings.denied_licenses},
+	"allowed": {canonical_license(l) | some l in settings.allowed_licenses},
+	"denied": {canonical_license(l) | some l in settings.denied_licenses},
 }
+
+# The settings may spell GPL-2.0-only as GPL-2.0, too.
+canonical_license(text) := lower(assize.license_choices(text)[0][0]) if {
+	count(assize.license_choices(text)) == 1
+} else := lower(text)
 
 # What is named outright beats what is named by its family or without its
 # exception.
@@ -154,7 +183,7 @@ named_license(id, patterns) if {
 }
 
 license_fault(expression) := "is denied" if {
-	some choice in assize.license_choices(expression)
+	some choice in array.concat([[expression]], choices[expression])
 	some id in choice
 	named_license(id, license_words.denied)
 } else := "is not allowed"
@@ -163,11 +192,11 @@ license_fault(expression) := "is denied" if {
 licenses_unknown := [r |
 	asks_for_licenses
 	names := array.concat(
-		[called(c) | some c in components; count(c.licenses) == 0],
+		[called(c) | some c in components; count(licenses_of(c)) == 0],
 		[sprintf("%s (%s)", [name, expression]) |
 			some expression in license_expressions
 			not acceptable(expression)
-			count(assize.license_choices(expression)) == 0
+			not understood(expression)
 			some name in licensed(expression)
 		],
 	)

@@ -69,8 +69,10 @@ type Input struct {
 type Component struct {
 	PURL string `json:"purl"` // may be empty
 	Name string `json:"name"`
-	// Licenses that all have to be kept: SPDX expressions, or any text.
+	// Licenses that all have to be kept: SPDX expressions, and, in Named, what
+	// the SBOM knows to be none.
 	Licenses []string `json:"licenses"`
+	Named    []string `json:"named,omitempty"`
 }
 
 // Default compiles the built-in rules with these settings.
