@@ -23,7 +23,7 @@ type verdictCmd struct {
 	Decide  verdictDecideCmd  `cmd:"" help:"Decide by hand about an upload that is held."`
 }
 
-// whichVerdict is what the three commands are given.
+// whichVerdict is what these commands are given.
 type whichVerdict struct {
 	What string `arg:"" help:"Digest of an artifact (sha256:...), or a run." placeholder:"DIGEST|RUN"`
 }

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -32,7 +33,7 @@ func newGauges() *gauges {
 	return &gauges{
 		decisions:     counter("assize.decisions", "decisions, by outcome, grade and registry", "{decision}"),
 		violations:    counter("assize.policy.violations", "reasons to deny or hold, by rule", "{reason}"),
-		findings:      counter("assize.findings", "findings in new evidence, by class and severity", "{finding}"),
+		findings:      counter("assize.findings", "findings that new evidence lists, by class and severity", "{finding}"),
 		verifications: counter("assize.verifications", "artifacts whose signatures were looked at, by result", "{artifact}"),
 		waited:        histogram("assize.upload.duration", "from the upload to the decision", 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
 		analysis:      histogram("assize.analysis.duration", "how long an analyser took, by kind of evidence", 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 60, 300),
@@ -60,10 +61,28 @@ func (g *gauges) decided(ctx context.Context, d *event.Decision, c join.Case) {
 		}
 		g.analysis.Record(ctx, e.Finished.Sub(e.Started).Seconds(), metric.WithAttributes(text("kind", string(e.Kind)), text("status", string(e.Status))))
 		if v := e.Verification; v != nil {
-			g.verifications.Add(ctx, 1, metric.WithAttributes(text("result", v.Result)))
+			g.verifications.Add(ctx, 1, metric.WithAttributes(text("result", oneOf(v.Result, event.Pass, event.Fail, event.Undetermined))))
 		}
 		for _, f := range e.Findings {
-			g.findings.Add(ctx, 1, metric.WithAttributes(text("class", string(f.Class)), text("severity", string(f.Severity))))
+			g.findings.Add(ctx, 1, metric.WithAttributes(
+				text("class", oneOf(string(f.Class), classes...)), text("severity", oneOf(string(f.Severity), severities...)),
+			))
 		}
 	}
+}
+
+var (
+	classes = []string{
+		string(event.ClassVulnerability), string(event.ClassMalware), string(event.ClassSecret), string(event.ClassContent),
+		string(event.ClassInformational), string(event.ClassUnevaluated),
+	}
+	severities = []string{string(event.Critical), string(event.High), string(event.Medium), string(event.Low), string(event.Info)}
+)
+
+// oneOf keeps words that analysers invent out of the attributes.
+func oneOf(word string, known ...string) string {
+	if slices.Contains(known, word) {
+		return word
+	}
+	return "other"
 }

@@ -64,6 +64,7 @@ func rule(when policy.When, set map[string]any) func(*policy.Settings) {
 func TestDecisionsOnPackages(t *testing.T) {
 	verified := map[string]any{"minimum_grade": "verified"}
 	const unsigned = "deny community\ndeny grade/minimum [signature] grade community is below verified: it has no signature by a trusted key"
+	const undated = "hold community\nhold evidence/old [content] the content evidence is of an age nobody knows, at most 30 are accepted: have the artifact examined again"
 	const explained = "allow verified\nallow grade/explained [signature] verified, not locked: provenance of SLSA build level 0 is proven, locked needs 3\n" +
 		"allow evidence/complete [] all 5 kinds of evidence complete, grade verified meets the minimum community"
 	for _, tt := range []struct {
@@ -161,10 +162,13 @@ func TestDecisionsOnPackages(t *testing.T) {
 			}, "\n")},
 		{"evidence of the last day", func(s *policy.Settings) { s.MaximumEvidenceAgeDays = 30 }, nil, func(c *Case) { c.Time = testTime.AddDate(0, 0, 30) }, allowed},
 		{"advisories that are too old", func(s *policy.Settings) { s.MaximumAdvisoriesAgeDays = 7 }, nil, func(c *Case) { updated(c, testTime.AddDate(0, 0, -8)) },
-			"hold community\nhold advisories/old [vulnerabilities] the advisories were updated 8 days before, at most 7 days are accepted: update them and have the artifact examined again"},
+			"hold community\nhold advisories/old [vulnerabilities] what is known of advisories is 8 days old, at most 7 are accepted: update them and have the artifact examined again"},
 		{"advisories of this week", func(s *policy.Settings) { s.MaximumAdvisoriesAgeDays = 7 }, nil, func(c *Case) { updated(c, testTime.AddDate(0, 0, -7)) }, allowed},
 		{"advisories of an age nobody knows", func(s *policy.Settings) { s.MaximumAdvisoriesAgeDays = 7 }, nil, nil,
-			"hold community\nhold advisories/old [vulnerabilities] it is not known how old the advisories were, at most 7 days are accepted: update them and have the artifact examined again"},
+			"hold community\nhold advisories/old [vulnerabilities] what is known of advisories is of an age nobody knows, at most 7 are accepted: update them and have the artifact examined again"},
+		{"evidence without a date", func(s *policy.Settings) { s.MaximumEvidenceAgeDays = 30 }, nil, finished(time.Time{}), undated},
+		{"evidence with a date to come", func(s *policy.Settings) { s.MaximumEvidenceAgeDays = 30 }, nil, finished(testTime.AddDate(1, 0, 0)), undated},
+		{"evidence by a clock that is fast", func(s *policy.Settings) { s.MaximumEvidenceAgeDays = 30 }, nil, finished(testTime.Add(time.Hour)), allowed},
 
 		{"signed by the publisher that is asked for", publisher("Corp *"), nil, signedBy("Corp Release"), explained},
 		{"signed by another publisher", publisher("Corp *"), nil, signedBy("Ann"),
@@ -213,6 +217,16 @@ func signedBy(publisher string) func(*Case) {
 				c.Evidence[i].Evidence.Verification = &event.Verification{Result: event.Pass, Signatures: []event.Signature{
 					{Kind: "ed25519", Valid: true, Trust: event.Trusted, Signer: "SHA256:abc", Publisher: publisher},
 				}}
+			}
+		}
+	}
+}
+
+func finished(when time.Time) func(*Case) {
+	return func(c *Case) {
+		for i := range c.Evidence {
+			if c.Evidence[i].Kind == con {
+				c.Evidence[i].Evidence.Finished = when
 			}
 		}
 	}

@@ -83,26 +83,18 @@ func (p past) decision(ctx context.Context, a *event.Artifact) (*event.Decision,
 // signed reads what was concluded from the stored verdict; nothing if there
 // is none.
 func (p past) signed(ctx context.Context, a *event.Artifact) (event.Outcome, event.Grade, error) {
-	text, err := p.read(ctx, blob.VerdictKey(a.Digest, a.Supersedes, "verdict.dsse.json"), MaxRecord)
+	text, err := p.read(ctx, blob.VerdictKey(a.Digest, a.Supersedes, envelopeName), MaxRecord)
 	if errors.Is(err, join.ErrNoRecord) {
 		return "", "", nil
 	}
 	if err != nil {
 		return "", "", err
 	}
-	var envelope struct {
-		Payload []byte `json:"payload"`
+	one, err := concluded(Stored{Artifact: a.Digest, Run: a.Supersedes, Envelope: text})
+	if err != nil {
+		return "", "", nil // nothing that could be believed
 	}
-	var statement struct {
-		Predicate struct {
-			Decision event.Outcome `json:"decision"`
-			Grade    event.Grade   `json:"grade"`
-		} `json:"predicate"`
-	}
-	if json.Unmarshal(text, &envelope) != nil || json.Unmarshal(envelope.Payload, &statement) != nil {
-		return "", "", nil
-	}
-	return statement.Predicate.Decision, statement.Predicate.Grade, nil
+	return one.Decision, one.Grade, nil
 }
 
 func (p past) read(ctx context.Context, key string, most int64) ([]byte, error) {

@@ -169,33 +169,33 @@ evidence_old := [r |
 	settings.maximum_evidence_age_days > 0
 	some e in input.evidence
 	e.kind in settings.required_evidence
-	days := days_between(e.finished, input.time)
-	days > settings.maximum_evidence_age_days
+	how_old := age_fault(object.get(e, "finished", ""), settings.maximum_evidence_age_days)
 	r := reason("evidence/old", "hold", sprintf(
-		"the %s evidence is %d days old, at most %d are accepted: have the artifact examined again",
-		[e.kind, floor(days), settings.maximum_evidence_age_days],
+		"the %s evidence %s, at most %d are accepted: have the artifact examined again",
+		[e.kind, how_old, settings.maximum_evidence_age_days],
 	), e.kind)
 ]
+
+# What has no date, or one to come, may be of any age.
+age_fault(moment, most) := sprintf("is %d days old", [floor(days_between(moment, input.time))]) if {
+	days_between(moment, input.time) > most
+} else := "is of an age nobody knows" if {
+	not plausible(moment)
+}
+
+# Clocks differ, but not by days.
+plausible(moment) if days_between(moment, input.time) > -1
 
 advisories_old := [r |
 	settings.maximum_advisories_age_days > 0
 	e := evidence.vulnerabilities
 	e.status == "complete"
-	why_old := advisories_fault(e)
+	how_old := age_fault(object.get(e, ["basis", "advisoriesUpdated"], ""), settings.maximum_advisories_age_days)
 	r := reason("advisories/old", "hold", sprintf(
-		"%s, at most %d days are accepted: update them and have the artifact examined again",
-		[why_old, settings.maximum_advisories_age_days],
+		"what is known of advisories %s, at most %d are accepted: update them and have the artifact examined again",
+		[how_old, settings.maximum_advisories_age_days],
 	), e.kind)
 ]
-
-advisories_fault(e) := "it is not known how old the advisories were" if {
-	not dated(e)
-} else := sprintf("the advisories were updated %d days before", [floor(days)]) if {
-	days := days_between(e.basis.advisoriesUpdated, input.time)
-	days > settings.maximum_advisories_age_days
-}
-
-dated(e) if countable(e.basis.advisoriesUpdated)
 
 # Evidence lists only its worst findings. Where even the mildest one listed is
 # as bad as what would make a risk, yet none did, one that is not listed may.

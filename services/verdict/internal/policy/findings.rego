@@ -76,8 +76,9 @@ days_between(from, to) := (time.parse_rfc3339_ns(to) - time.parse_rfc3339_ns(fro
 	countable(to)
 }
 
-# Nanoseconds since 1970 end in 2262.
+# Nanoseconds since 1970 end in 2262. What is no moment at all is not countable.
 countable(moment) if {
+	regex.match(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$`, moment)
 	moment >= "1970"
 	moment < "2262"
 }

@@ -3,9 +3,7 @@ package policy
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"time"
@@ -86,11 +84,7 @@ func (s *Settings) manual(a *event.Artifact, now time.Time) (d *ManualDecision, 
 }
 
 func (d *Decider) public() (ed25519.PublicKey, error) {
-	block, _ := pem.Decode([]byte(d.Key))
-	if block == nil {
-		return nil, errors.New("want a public key in PEM")
-	}
-	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	public, err := publicKey([]byte(d.Key))
 	if err != nil {
 		return nil, err
 	}

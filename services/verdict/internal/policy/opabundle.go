@@ -46,11 +46,7 @@ func readKey(file string) (*bundle.VerificationConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	block, rest := pem.Decode(text)
-	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("want one public key in PEM")
-	}
-	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	public, err := publicKey(text)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +67,15 @@ func readKey(file string) (*bundle.VerificationConfig, error) {
 	}
 	const id = "policy" // only one key counts, whatever the bundle says of its name
 	return bundle.NewVerificationConfig(map[string]*keys.Config{id: {Key: string(text), Algorithm: algorithm}}, id, "", nil), nil
+}
+
+// publicKey reads one PEM block of a SubjectPublicKeyInfo.
+func publicKey(text []byte) (any, error) {
+	block, rest := pem.Decode(text)
+	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, errors.New("want one public key in PEM")
+	}
+	return x509.ParsePKIXPublicKey(block.Bytes)
 }
 
 // loadBundle reads an OPA bundle: its modules as rules, its

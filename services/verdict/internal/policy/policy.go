@@ -32,12 +32,11 @@ var rules embed.FS
 
 // Policy is a compiled policy; it may be used by many goroutines at once.
 type Policy struct {
-	settings Settings
-	bundle   []byte
-	query    rego.PreparedEvalQuery
-	// readsComponents: rules say input.components.
-	readsComponents bool
-	builtIn         bool
+	settings        Settings
+	bundle          []byte
+	query           rego.PreparedEvalQuery
+	needsComponents bool
+	expiries        []string
 	// Timeout of one evaluation; set before the first one.
 	Timeout time.Duration
 }
@@ -146,21 +145,11 @@ func (p *Policy) Evaluate(ctx context.Context, in Input) (*Ruling, error) {
 }
 
 // NeedsComponents tells whether rules may ask which packages an artifact
-// contains: whether their modules look at them, and the built-in ones, whose
-// settings restrict packages or licences.
-func (p *Policy) NeedsComponents() bool {
-	if !p.readsComponents || !p.builtIn {
-		return p.readsComponents
-	}
-	s := p.settings
-	if s.restricts() {
-		return true
-	}
-	return slices.ContainsFunc(s.Rules, func(r Rule) bool {
-		changed, err := s.with([]Rule{r})
-		return err != nil || changed.restricts()
-	})
-}
+// contains.
+func (p *Policy) NeedsComponents() bool { return p.needsComponents }
+
+// Expiries are the days on which waivers end, those of rules included, sorted.
+func (p *Policy) Expiries() []string { return p.expiries }
 
 func (s *Settings) restricts() bool {
 	return len(s.AllowedLicenses) > 0 || len(s.DeniedLicenses) > 0 || len(s.BannedPackages) > 0
@@ -233,10 +222,19 @@ func prepare(ctx context.Context, s Settings, data any, modules []module, bundle
 	if !defines(query.Modules()) {
 		return nil, fmt.Errorf("compile policy: no rule defines %s", entryPoint)
 	}
-	return &Policy{
-		settings: s, bundle: bundle, query: query, Timeout: DefaultTimeout,
-		readsComponents: mentions(query.Modules(), "components"), builtIn: slices.Equal(modules, builtIn()),
-	}, nil
+	p := &Policy{settings: s, bundle: bundle, query: query, Timeout: DefaultTimeout}
+	// The built-in rules look at components, if the settings restrict any.
+	restricts := !slices.Equal(modules, builtIn())
+	for _, variant := range s.variants() {
+		restricts = restricts || variant.restricts()
+		for _, w := range variant.Waivers {
+			p.expiries = append(p.expiries, w.Expires)
+		}
+	}
+	p.needsComponents = restricts && mentions(query.Modules(), "components")
+	slices.Sort(p.expiries)
+	p.expiries = slices.Compact(p.expiries)
+	return p, nil
 }
 
 // mentions tells whether modules may read a key of the input: they name it, or

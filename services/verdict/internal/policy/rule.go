@@ -120,21 +120,15 @@ func (s Settings) with(rules []Rule) (Settings, error) {
 	return changed, nil
 }
 
-// Expiries are the days on which waivers end, those of rules included.
-func (p *Policy) Expiries() (days []string) {
-	note := func(s Settings) {
-		for _, w := range s.Waivers {
-			days = append(days, w.Expires)
+// variants are the settings, and what each rule alone makes of them.
+func (s Settings) variants() []Settings {
+	all := []Settings{s}
+	for _, r := range s.Rules {
+		if changed, err := s.with([]Rule{r}); err == nil { // as Validate has found
+			all = append(all, changed)
 		}
 	}
-	note(p.settings)
-	for _, r := range p.settings.Rules {
-		if changed, err := p.settings.with([]Rule{r}); err == nil {
-			note(changed)
-		}
-	}
-	slices.Sort(days)
-	return slices.Compact(days)
+	return all
 }
 
 func (w *When) selects(a *event.Artifact) bool {
