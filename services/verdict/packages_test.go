@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -312,6 +313,29 @@ func TestComponentsComeFromTheSBOM(t *testing.T) {
 	all, err := componentsOf(document)
 	if err != nil || len(all) != 3 || all[1].Name != "org a 1" || strings.Join(all[1].Licenses, "|") != "MIT OR X" || strings.Join(all[1].Named, "|") != "Own" {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// Many bans of many packages are decided in time, and what a hostile SBOM says
+// fits into a record.
+func TestManyBansAndHostileNames(t *testing.T) {
+	p := builtIn(t, func(s *policy.Settings) {
+		for i := range 1000 {
+			s.BannedPackages = append(s.BannedPackages, policy.Ban{Package: fmt.Sprintf("pkg:npm/banned-%d", i), Versions: "<2", Reason: "no"})
+		}
+	})
+	c := clean().toCase(t)
+	for i := range 10_000 {
+		c.Components = append(c.Components, policy.Component{PURL: fmt.Sprintf("pkg:npm/fine-%d@1.0.0", i), Licenses: []string{}})
+	}
+	if got := show(decide(t, p, c)); got != allowed {
+		t.Errorf("%.500s", got)
+	}
+
+	name := `{"name":"` + strings.Repeat(`\u0001`, maxWord) + `"}` // six bytes each in JSON
+	text := `{"bomFormat":"CycloneDX","components":[` + name + strings.Repeat(","+name, maxListed/6/maxWord) + "]}"
+	if all, err := componentsOf([]byte(text)); err == nil || !strings.Contains(err.Error(), "take more than") {
+		t.Errorf("%d components, %v", len(all), err)
 	}
 }
 

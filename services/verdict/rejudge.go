@@ -48,7 +48,7 @@ type Rejudged struct {
 // judged again.
 func Rejudge(ctx context.Context, p *Policy, b *bus.Bus, store blob.Store) (Rejudged, error) {
 	r := &rejudger{policy: p, store: store, bus: b, now: time.Now}
-	return r.round(ctx)
+	return r.round(ctx, r.why())
 }
 
 const shards = "0123456789abcdef"
@@ -67,12 +67,18 @@ func (r *rejudger) why() string {
 // former policy, all is done again.
 func marker(shard byte) string { return fmt.Sprintf("rejudged/%c", shard) }
 
-func (r *rejudger) isDone(ctx context.Context, shard byte) (bool, error) {
+// settled is said of a shard that was done when no replica of an older policy
+// can have been there any more, whose last verdicts the round at the start did
+// not see.
+const settled = " settled"
+
+// isDone tells whether a shard was done for what target says, or for more.
+func (r *rejudger) isDone(ctx context.Context, shard byte, target string) (bool, error) {
 	text, err := object(ctx, r.store, marker(shard), 1<<10)
 	if errors.Is(err, blob.ErrNotFound) {
 		return false, nil
 	}
-	return string(text) == r.why(), err
+	return string(text) == target || string(text) == target+settled, err
 }
 
 // expired are the days on which waivers have ended.
@@ -86,11 +92,11 @@ func (r *rejudger) expired() (days []string) {
 	return days
 }
 
-// round goes through all shards that are not done.
-func (r *rejudger) round(ctx context.Context) (all Rejudged, err error) {
+// round goes through all shards that are not done for a target: why, or that it
+// is settled.
+func (r *rejudger) round(ctx context.Context, target string) (all Rejudged, err error) {
 	for _, i := range rand.Perm(len(shards)) {
-		why := r.why()
-		if done, err := r.isDone(ctx, shards[i]); err != nil {
+		if done, err := r.isDone(ctx, shards[i], target); err != nil {
 			return all, err
 		} else if done {
 			continue
@@ -100,7 +106,7 @@ func (r *rejudger) round(ctx context.Context) (all Rejudged, err error) {
 		if err != nil {
 			return all, err
 		}
-		if err := r.store.Replace(ctx, marker(shards[i]), []byte(why)); err != nil {
+		if err := r.store.Replace(ctx, marker(shards[i]), []byte(target)); err != nil {
 			return all, err
 		}
 	}
@@ -212,26 +218,29 @@ func (r *rejudger) runName(one Concluded) string {
 	return event.NamedRun(at, one.Run, one.Registry, one.Filename, r.why())
 }
 
-// rejudge goes through stored verdicts at the start and whenever a waiver
-// expires.
+// rejudge goes through stored verdicts at the start, once more when replicas of
+// an older policy are gone, and whenever a waiver expires.
 func (s *Service) rejudge(ctx context.Context) error {
 	r := &rejudger{policy: s.policy, store: s.store, bus: s.bus, now: time.Now}
-	done := ""
+	started, done := time.Now(), ""
 	for wait := time.Duration(0); ; wait = time.Minute {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
 		}
-		now := r.why()
-		if now == done {
+		target := r.why()
+		if time.Since(started) >= rollout {
+			target += settled
+		}
+		if target == done {
 			continue
 		}
 		if err := s.keepPolicy(ctx); err != nil {
 			s.log.WarnContext(ctx, "verdicts are not judged again yet", "error", err)
 			continue
 		}
-		all, err := r.round(ctx)
+		all, err := r.round(ctx, target)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -239,7 +248,7 @@ func (s *Service) rejudge(ctx context.Context) error {
 			s.log.WarnContext(ctx, "verdicts are judged again, and not all of them could be looked at yet", "error", err)
 			continue
 		}
-		done = now
+		done = target
 		if all != (Rejudged{}) {
 			s.log.InfoContext(ctx, "verdicts were held against the policy", "looked", all.Looked, "again", all.Ordered, "skipped", all.Skipped)
 		}

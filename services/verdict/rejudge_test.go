@@ -98,7 +98,7 @@ func TestPolicyChangeJudgesAgain(t *testing.T) {
 	}
 	for _, shard := range shards {
 		bustest.Eventually(t, fmt.Sprintf("shard %c", shard), func() bool {
-			done, err := r.isDone(t.Context(), byte(shard))
+			done, err := r.isDone(t.Context(), byte(shard), r.why())
 			return err == nil && done
 		})
 	}
@@ -196,19 +196,40 @@ func TestRejudgeSkipsWhatIsDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &rejudger{policy: builtIn(t, minimum(event.GradeLocked)), store: store, bus: b, now: time.Now}
-	all, err := r.round(t.Context())
+	all, err := r.round(t.Context(), r.why())
 	if err != nil || all != (Rejudged{Looked: 1, Ordered: 1, Skipped: 2}) {
 		t.Errorf("%+v, %v", all, err)
 	}
-	if all, err = r.round(t.Context()); err != nil || all != (Rejudged{}) {
+	if all, err = r.round(t.Context(), r.why()); err != nil || all != (Rejudged{}) {
 		t.Errorf("a second time: %+v, %v", all, err)
 	}
 	// Another policy, and back.
 	other := &rejudger{policy: builtIn(t, minimum(event.GradeVerified)), store: store, bus: b, now: time.Now}
-	if _, err := other.round(t.Context()); err != nil {
+	if _, err := other.round(t.Context(), other.why()); err != nil {
 		t.Fatal(err)
 	}
-	if all, err = r.round(t.Context()); err != nil || all.Looked != 1 {
+	if all, err = r.round(t.Context(), r.why()); err != nil || all.Looked != 1 {
 		t.Errorf("back under the former policy: %+v, %v", all, err)
+	}
+}
+
+// What a replica of the older policy still decided after the first round is found
+// by the second.
+func TestRejudgeOnceMoreWhenItIsSettled(t *testing.T) {
+	b := bustest.Connect(t, bustest.Server(t))
+	bustest.Provision(t, b)
+	store := openStore(t)
+	r := &rejudger{policy: builtIn(t, minimum(event.GradeLocked)), store: store, bus: b, now: time.Now}
+	if all, err := r.round(t.Context(), r.why()); err != nil || all != (Rejudged{}) {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	stored(t, store, builtIn(t, nil), clean().toCase(t))
+	for _, tt := range []struct {
+		target string
+		want   Rejudged
+	}{{r.why(), Rejudged{}}, {r.why() + settled, Rejudged{Looked: 1, Ordered: 1}}, {r.why() + settled, Rejudged{}}, {r.why(), Rejudged{}}} {
+		if all, err := r.round(t.Context(), tt.target); err != nil || all != tt.want {
+			t.Errorf("%q: %+v, %v, want %+v", tt.target, all, err, tt.want)
+		}
 	}
 }
