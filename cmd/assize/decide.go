@@ -22,7 +22,7 @@ type verdictAskCmd struct {
 
 func (verdictAskCmd) Help() string {
 	return `Has an upload examined once more, whole, as when an analyser was down the first
-time. The verdict that comes of it replaces the one that is named; "assize
+time. What was decided by hand still counts. The verdict that comes of it replaces the one that is named; "assize
 watch" shows it. Prints the new run.
 
 Examples:
@@ -37,7 +37,7 @@ func (c *verdictAskCmd) Run(ctx context.Context, g *globals) error {
 type verdictDecideCmd struct {
 	whichVerdict
 	NATS     string `name:"nats" help:"NATS server." default:"nats://127.0.0.1:4222" env:"ASSIZE_NATS_URL" placeholder:"URL"`
-	Decision string `help:"allow lets pass what is held, not what is denied; deny denies." enum:"allow,deny" required:""`
+	Decision string `help:"allow lets pass what is held, not what is denied; deny denies; withdraw takes an earlier decision back." enum:"allow,deny,withdraw" required:""`
 	Reason   string `help:"Why; it is in the verdict." required:"" placeholder:"TEXT"`
 	By       string `help:"Your name, as the policy's deciders have it." required:"" placeholder:"NAME"`
 	Key      string `help:"Your Ed25519 key: a file, or what ASSIZE_SIGN_KEYS may name." default:"assize.key" placeholder:"FILE"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"assize.dev/services/verdict/internal/policy"
 	"assize.dev/shared/blob"
@@ -15,8 +16,8 @@ import (
 type ManualDecision = policy.ManualDecision
 
 // Again is the order to examine an upload once more, on lane "asked", because
-// of its newest verdict: whole, or, with a decision by hand, from the evidence
-// there is. sign makes an Ed25519 signature over a message.
+// of its newest verdict: whole, heeding what was decided by hand before, or, with
+// a decision by hand, from the evidence there is. sign makes an Ed25519 signature over a message.
 func Again(ctx context.Context, store blob.Store, of Concluded, cause string, by *ManualDecision, sign func(message []byte) ([]byte, error)) (*event.Artifact, error) {
 	r, err := RecordOf(ctx, store, of.Record.Key, of.Record.Digest)
 	if err != nil {
@@ -28,11 +29,16 @@ func Again(ctx context.Context, store blob.Store, of Concluded, cause string, by
 	}
 	a := c.Artifact
 	a.Run, a.Lane, a.Supersedes, a.Cause = event.NewRun(), event.LaneAsked, of.Run, cause
-	a.Reuse, a.Policy, a.Manual = nil, "", nil
+	a.Reuse, a.Policy = nil, ""
 	if by == nil {
 		return &a, a.Validate()
 	}
 	by.Artifact, by.Registry, by.Filename = a.Digest, a.Registry, a.Filename
+	if by.Decision == event.Allow {
+		if by.Overrules = overruled(of.Reasons); of.Decision != event.Hold || len(by.Overrules) == 0 {
+			return nil, fmt.Errorf("the verdict is %s: only what is held is allowed by hand; waivers let findings pass", of.Decision)
+		}
+	}
 	if err := by.Validate(); err != nil {
 		return nil, fmt.Errorf("decision: %w", err)
 	}
@@ -53,6 +59,15 @@ func Again(ctx context.Context, store blob.Store, of Concluded, cause string, by
 		return nil, errors.New("there is no evidence to decide on: ask for another examination first")
 	}
 	return &a, a.Validate()
+}
+
+func overruled(reasons []event.Reason) (held []string) {
+	for _, r := range reasons {
+		if because := policy.HeldBecause(r); r.Outcome == event.Hold && !slices.Contains(held, because) {
+			held = append(held, because)
+		}
+	}
+	return held
 }
 
 // Last is the newest verdict about an upload among those that Find gave, which

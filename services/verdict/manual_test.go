@@ -46,17 +46,20 @@ func TestManualDecisions(t *testing.T) {
 			"allow community\nallow evidence/partial [content] overruled by hand: " + partial + "\nallow manual/allow [] ann decided so until 2026-06-01: looked at it"},
 		{"does not allow what is denied", denied, ann, nil,
 			"deny risk\ndeny vulnerability/known [vulnerabilities] CVE-1 (high) in a 1, no fixed version is known" + riskDeny + "\nallow evidence/partial [content] overruled by hand: " + partial},
+		{"does not allow what was not seen", func(f facts) { held(f); f.status(sbom, event.Failed, "crashed") }, ann, nil,
+			"hold community\nhold evidence/failed [sbom] the sbom evidence failed: crashed: mend that and have the artifact examined again\nallow evidence/partial [content] overruled by hand: " + partial},
 		{"allows what needs no help", nothing, ann, nil, allowed},
 		{"denies", nothing, ann, func(d *policy.ManualDecision) { d.Decision = event.Deny },
 			"deny community\ndeny manual/deny [] ann decided so: looked at it"},
 		{"denies what is held", held, ann, func(d *policy.ManualDecision) { d.Decision = event.Deny },
 			"deny community\ndeny manual/deny [] ann decided so: looked at it\nhold evidence/partial [content] " + partial},
+		{"withdraws", held, ann, func(d *policy.ManualDecision) { d.Decision = policy.Withdraw }, "hold community\nhold evidence/partial [content] " + partial},
 		{"by a stranger's key", held, eve, nil, stays + unsigned},
 		{"by somebody who is not listed", held, ann, func(d *policy.ManualDecision) { d.By = "eve" }, stays + "it is not signed by a key that deciders has for eve"},
 		{"about another artifact", held, ann, func(d *policy.ManualDecision) { d.Artifact = digest.Of(nil) }, stays + "it is about shop-1.0.tar.gz in registry.example"},
 		{"about another file", held, ann, func(d *policy.ManualDecision) { d.Filename = "x" }, stays + "it is about x in registry.example"},
 		{"after its end", held, ann, func(d *policy.ManualDecision) { d.Expires = "2026-03-04" }, stays + "it ended on 2026-03-04"},
-		{"of a word that does not exist", held, ann, func(d *policy.ManualDecision) { d.Decision = event.Hold }, stays + `decision: "hold": want allow or deny`},
+		{"of a word that does not exist", held, ann, func(d *policy.ManualDecision) { d.Decision = event.Hold }, stays + `decision: "hold": want allow, deny or withdraw`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := clean()
@@ -64,7 +67,7 @@ func TestManualDecisions(t *testing.T) {
 			c := f.toCase(t)
 			d := &policy.ManualDecision{
 				Artifact: c.Artifact.Digest, Registry: c.Artifact.Registry, Filename: c.Artifact.Filename,
-				Decision: event.Allow, Reason: "looked at it", By: "ann", Time: testTime, Expires: "2026-06-01",
+				Decision: event.Allow, Overrules: []string{"evidence/partial content"}, Reason: "looked at it", By: "ann", Time: testTime, Expires: "2026-06-01",
 			}
 			if tt.change != nil {
 				tt.change(d)

@@ -20,6 +20,7 @@ type Concluded struct {
 	Filename string
 	Decision event.Outcome
 	Grade    event.Grade
+	Reasons  []event.Reason
 	Policy   digest.Digest
 	Time     time.Time
 	Record   struct {
@@ -87,9 +88,10 @@ func concluded(s Stored) (Concluded, error) {
 			Artifact struct {
 				Filename string `json:"filename"`
 			} `json:"artifact"`
-			Decision event.Outcome `json:"decision"`
-			Grade    event.Grade   `json:"grade"`
-			Policy   event.Policy  `json:"policy"`
+			Decision event.Outcome  `json:"decision"`
+			Grade    event.Grade    `json:"grade"`
+			Reasons  []event.Reason `json:"reasons"`
+			Policy   event.Policy   `json:"policy"`
 			Record   struct {
 				Key    string        `json:"key"`
 				Digest digest.Digest `json:"digest"`
@@ -104,7 +106,7 @@ func concluded(s Stored) (Concluded, error) {
 		return one, fmt.Errorf("statement is about run %.60q", p.Run)
 	}
 	one.Registry, one.Filename, one.Time = p.Registry, p.Artifact.Filename, p.Time
-	one.Decision, one.Grade, one.Policy = p.Decision, p.Grade, p.Policy.Digest
+	one.Decision, one.Grade, one.Reasons, one.Policy = p.Decision, p.Grade, p.Reasons, p.Policy.Digest
 	one.Record = p.Record
 	return one, nil
 }

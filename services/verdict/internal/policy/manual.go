@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -19,29 +21,44 @@ type Decider struct {
 	Key  string `yaml:"key" json:"key"` // public Ed25519 key, PEM (SubjectPublicKeyInfo)
 }
 
-// ManualDecision is what a person says of one upload. An allow lets pass what is
-// held, and nothing that is denied; a deny denies. It counts until a day.
+// ManualDecision is what a person says of one upload. An allow lets pass what was
+// held when the person looked, no other hold, and nothing that is denied; a deny
+// denies. It counts until a day.
 type ManualDecision struct {
 	Artifact digest.Digest `json:"artifact"`
 	Registry string        `json:"registry"`
 	Filename string        `json:"filename"`
-	Decision event.Outcome `json:"decision"` // allow or deny
-	Reason   string        `json:"reason"`
-	By       string        `json:"by"` // name of a decider
-	Time     time.Time     `json:"time"`
-	Expires  string        `json:"expires"` // first day on which it does not count, YYYY-MM-DD, UTC
+	Decision event.Outcome `json:"decision"` // allow, deny or Withdraw
+	// Overrules are the reasons to hold that an allow is about; see HeldBecause.
+	Overrules []string  `json:"overrules,omitempty"`
+	Reason    string    `json:"reason"`
+	By        string    `json:"by"` // name of a decider
+	Time      time.Time `json:"time"`
+	Expires   string    `json:"expires"` // first day on which it does not count, YYYY-MM-DD, UTC
 }
+
+// Withdraw is the decision that an earlier one does not count any more.
+const Withdraw event.Outcome = "withdraw"
+
+// HeldBecause names a reason to hold: its rule and the kind of evidence.
+func HeldBecause(r event.Reason) string { return r.Rule + " " + string(r.Evidence) }
+
+// maxOverrules is how many reasons a decision may be about.
+const maxOverrules = MaxReasons
 
 // Validate says what is wrong with a decision, whoever signed it.
 func (d *ManualDecision) Validate() error {
 	var errs []error
-	if d.Decision != event.Allow && d.Decision != event.Deny {
-		errs = append(errs, fmt.Errorf("decision: %.40q: want allow or deny", d.Decision))
+	if d.Decision != event.Allow && d.Decision != event.Deny && d.Decision != Withdraw {
+		errs = append(errs, fmt.Errorf("decision: %.40q: want allow, deny or withdraw", d.Decision))
 	}
 	for key, text := range map[string]string{"reason": d.Reason, "by": d.By} {
 		if text == "" || len(text) > maxWords || !utf8.ValidString(text) {
 			errs = append(errs, fmt.Errorf("%s: want 1 to %d bytes of UTF-8", key, maxWords))
 		}
+	}
+	if len(d.Overrules) > maxOverrules {
+		errs = append(errs, fmt.Errorf("overrules: %d, want %d at most", len(d.Overrules), maxOverrules))
 	}
 	if d.Artifact == "" || d.Registry == "" || d.Filename == "" {
 		errs = append(errs, errors.New("want artifact, registry and filename"))
@@ -50,6 +67,14 @@ func (d *ManualDecision) Validate() error {
 		errs = append(errs, fmt.Errorf("expires: %.40q: want a day, YYYY-MM-DD", d.Expires))
 	}
 	return errors.Join(errs...)
+}
+
+// overrules tells whether a person allowed what was held for the want of this
+// evidence.
+func (d *ManualDecision) overrules(kind event.Kind) bool {
+	return d != nil && d.Decision == event.Allow && slices.ContainsFunc(d.Overrules, func(because string) bool {
+		return strings.HasSuffix(because, " "+string(kind))
+	})
 }
 
 // manual reads the decision that came with an artifact; fault says why it does

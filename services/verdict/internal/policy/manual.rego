@@ -1,8 +1,9 @@
-# What a person decided. An allow by hand lets pass what is held; what is denied
-# stays denied, for which waivers are the way. A deny by hand denies.
+# What a person decided. An allow by hand lets pass what was held when the person
+# looked; other holds stay, and so does what is denied. A deny by hand denies.
 #
-#   input.manual        {"decision": …, "reason": …, "by": …, "expires": …}, if it
-#                       is signed by one of the deciders and about this upload
+#   input.manual        {"decision": …, "overrules": ["<rule> <kind>", …], "reason": …,
+#                       "by": …, "expires": …}, if it is signed by one of the
+#                       deciders and about this upload
 #   input.manualFault   why there is one that does not count
 package assize.policy
 
@@ -16,26 +17,27 @@ unsigned_by_hand := [r |
 	r := reason("manual/ignored", "allow", sprintf("a decision by hand does not count: %s", [fault]), "")
 ]
 
-allowed_by_hand if input.manual.decision == "allow"
+seen_by_hand(r) if {
+	input.manual.decision == "allow"
+	r.outcome == "hold"
+	sprintf("%s %s", [r.rule, r.evidence]) in input.manual.overrules
+}
 
 # overruled are the concerns after a person has allowed what would be held.
 overruled := array.concat(
-	[r | some r in concerns; r.outcome != "hold"],
+	[r | some r in concerns; not seen_by_hand(r)],
 	[r |
 		some held in concerns
-		held.outcome == "hold"
+		seen_by_hand(held)
 		r := object.union(held, {"outcome": "allow", "message": sprintf("overruled by hand: %s", [held.message])})
 	],
-) if {
-	allowed_by_hand
-} else := concerns
+)
 
 closing := reason(
 	"manual/allow", "allow",
 	sprintf("%s decided so until %s: %s", [input.manual.by, input.manual.expires, input.manual.reason]),
 	"",
 ) if {
-	allowed_by_hand
 	some r in concerns
-	r.outcome == "hold"
+	seen_by_hand(r)
 } else := all_is_well

@@ -158,7 +158,7 @@ func (s *Settings) restricts() bool {
 // holdUnanswered keeps the promise that missing evidence is never a pass from
 // resting on Rego that an operator wrote.
 func (p *Policy) holdUnanswered(r *Ruling, in Input) {
-	if r.Decision != event.Allow || in.Manual != nil && in.Manual.Decision == event.Allow {
+	if r.Decision != event.Allow {
 		return
 	}
 	answered := map[event.Kind]bool{}
@@ -166,7 +166,7 @@ func (p *Policy) holdUnanswered(r *Ruling, in Input) {
 		answered[e.Kind] = e.Status == event.Complete || e.Status == event.NotApplicable
 	}
 	for _, kind := range p.settings.RequiredEvidence {
-		if !answered[kind] || in.Faults[kind] != "" {
+		if (!answered[kind] || in.Faults[kind] != "") && !in.Manual.overrules(kind) {
 			r.Decision = event.Hold
 			r.Reasons = append(r.Reasons, event.Reason{
 				Rule: "policy/unanswered", Outcome: event.Hold, Evidence: kind,
