@@ -14,9 +14,14 @@ import (
 	"assize.dev/shared/event"
 )
 
-type verdictAskCmd struct {
+// anotherExamination is what orders of one are given.
+type anotherExamination struct {
 	whichVerdict
-	NATS   string `name:"nats" help:"NATS server." default:"nats://127.0.0.1:4222" env:"ASSIZE_NATS_URL" placeholder:"URL"`
+	NATS string `name:"nats" help:"NATS server." default:"nats://127.0.0.1:4222" env:"ASSIZE_NATS_URL" placeholder:"URL"`
+}
+
+type verdictAskCmd struct {
+	anotherExamination
 	Reason string `help:"Why, for the record." default:"somebody asked" placeholder:"TEXT"`
 }
 
@@ -31,12 +36,11 @@ Examples:
 }
 
 func (c *verdictAskCmd) Run(ctx context.Context, g *globals) error {
-	return c.again(ctx, g, c.NATS, c.Reason, nil, nil)
+	return c.order(ctx, g, c.Reason, nil, nil)
 }
 
 type verdictDecideCmd struct {
-	whichVerdict
-	NATS     string `name:"nats" help:"NATS server." default:"nats://127.0.0.1:4222" env:"ASSIZE_NATS_URL" placeholder:"URL"`
+	anotherExamination
 	Decision string `help:"allow lets pass what is held, not what is denied; deny denies; withdraw takes an earlier decision back." enum:"allow,deny,withdraw" required:""`
 	Reason   string `help:"Why; it is in the verdict." required:"" placeholder:"TEXT"`
 	By       string `help:"Your name, as the policy's deciders have it." required:"" placeholder:"NAME"`
@@ -55,11 +59,7 @@ Examples:
 }
 
 func (c *verdictDecideCmd) Run(ctx context.Context, g *globals) error {
-	var options sign.SignerOptions
-	if err := config.Load(ctx, nil, &options); err != nil {
-		return err
-	}
-	signer, err := sign.OpenSigner(ctx, c.Key, options)
+	signer, err := openSigner(ctx, c.Key)
 	if err != nil {
 		return err
 	}
@@ -72,14 +72,14 @@ func (c *verdictDecideCmd) Run(ctx context.Context, g *globals) error {
 		return fmt.Errorf("--expires %s is not a day to come", d.Expires)
 	}
 	cause := fmt.Sprintf("%s decided by hand: %s", c.By, c.Decision)
-	return c.again(ctx, g, c.NATS, cause, d, func(message []byte) ([]byte, error) {
+	return c.order(ctx, g, cause, d, func(message []byte) ([]byte, error) {
 		signature, _, err := sign.DetachEd25519(ctx, signer, message)
 		return signature, err
 	})
 }
 
-// again orders another examination of the upload that is named.
-func (w *whichVerdict) again(ctx context.Context, g *globals, nats, cause string, d *verdict.ManualDecision, sign func([]byte) ([]byte, error)) error {
+// order has the upload that is named examined once more.
+func (w *anotherExamination) order(ctx context.Context, g *globals, cause string, d *verdict.ManualDecision, sign func([]byte) ([]byte, error)) error {
 	store, found, err := w.find(ctx, g)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (w *whichVerdict) again(ctx context.Context, g *globals, nats, cause string
 	if err := config.Load(ctx, nil, &cfg); err != nil {
 		return err
 	}
-	cfg.URL = nats
+	cfg.URL = w.NATS
 	b, err := bus.Connect(ctx, cfg, "assize verdict")
 	if err != nil {
 		return err

@@ -32,12 +32,17 @@ Examples:
   assize sign --key release.key --format sigstore *.whl`
 }
 
-func (c *signCmd) Run(ctx context.Context, g *globals) error {
+// openSigner opens a key with what the environment says of how.
+func openSigner(ctx context.Context, key string) (sign.Signer, error) {
 	var options sign.SignerOptions
 	if err := config.Load(ctx, nil, &options); err != nil {
-		return err
+		return nil, err
 	}
-	signer, err := sign.OpenSigner(ctx, c.Key, options)
+	return sign.OpenSigner(ctx, key, options)
+}
+
+func (c *signCmd) Run(ctx context.Context, g *globals) error {
+	signer, err := openSigner(ctx, c.Key)
 	if err != nil {
 		return err
 	}

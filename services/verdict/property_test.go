@@ -67,6 +67,14 @@ func anyFacts(r *rand.Rand) facts {
 	return f
 }
 
+// anyContents is what an SBOM may list.
+func anyContents(r *rand.Rand) []policy.Component {
+	return inside([][]string{
+		{}, {"pkg:npm/a@1 MIT"}, {"pkg:npm/a@1 GPL-3.0-only"}, {"pkg:npm/a@1"}, {"pkg:npm/banned@1 MIT"}, {"pkg:npm/banned MIT"},
+		{"pkg:npm/banned@2 MIT", "pkg:npm/a@1 MIT OR X"}, {"pkg:% ~odd"},
+	}[r.IntN(8)]...)
+}
+
 func copyFacts(f facts) facts {
 	c := facts{}
 	for kind, e := range f {
@@ -84,18 +92,30 @@ func TestEvidenceCanOnlyBeMissed(t *testing.T) {
 	grades := []event.Grade{event.GradeRisk, event.GradeCommunity, event.GradeVerified, event.GradeLocked}
 	var policies []*Policy
 	for _, g := range grades {
-		policies = append(policies, builtIn(t, minimum(g)))
+		policies = append(policies, builtIn(t, minimum(g)), builtIn(t, func(s *policy.Settings) {
+			s.MinimumGrade = g
+			s.AllowedLicenses, s.UnknownLicense = []string{"MIT"}, event.Outcomes[len(policies)%3]
+			s.BannedPackages = []policy.Ban{{Package: "pkg:npm/banned", Versions: "<2", Reason: "r"}}
+			s.MaximumEvidenceAgeDays, s.RequirePublisher = 30, []string{"Corp"}
+			rule(policy.When{Registry: "registry.*"}, map[string]any{"vulnerability_epss": 0.5})(s)
+		}))
 	}
 	seen := map[event.Outcome]int{}
-	for seed := range uint64(50) {
+	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		p := policies[r.IntN(len(policies))]
 		f := anyFacts(r)
-		before := decide(t, p, f.toCase(t))
+		contents := anyContents(r)
+		toCase := func(f facts) Case {
+			c := f.toCase(t)
+			c.Components = contents
+			return c
+		}
+		before := decide(t, p, toCase(f))
 		seen[before.Decision]++
 
 		// The order of pieces comes from a map and differs each time.
-		if again := decide(t, p, f.toCase(t)); !reflect.DeepEqual(before, again) {
+		if again := decide(t, p, toCase(f)); !reflect.DeepEqual(before, again) {
 			t.Fatalf("seed %d: same case, two decisions:\n%s\n%s", seed, show(before), show(again))
 		}
 		kinds := slices.Sorted(maps.Keys(f))
@@ -105,7 +125,7 @@ func TestEvidenceCanOnlyBeMissed(t *testing.T) {
 		kind := kinds[r.IntN(len(kinds))]
 		less := copyFacts(f)
 		delete(less, kind)
-		after := decide(t, p, less.toCase(t))
+		after := decide(t, p, toCase(less))
 		if after.Decision == event.Allow && before.Decision != event.Allow {
 			t.Fatalf("seed %d: without %s evidence:\n%s\nbecomes:\n%s", seed, kind, show(before), show(after))
 		}
@@ -117,7 +137,7 @@ func TestEvidenceCanOnlyBeMissed(t *testing.T) {
 		more := copyFacts(f)
 		more.found(kind, anyFinding(r))
 		more[kind].FindingsTotal = max(more[kind].FindingsTotal, f[kind].FindingsTotal+1)
-		after = decide(t, p, more.toCase(t))
+		after = decide(t, p, toCase(more))
 		if after.Grade.Rank() > before.Grade.Rank() || before.Decision == event.Deny && after.Decision != event.Deny {
 			t.Fatalf("seed %d: one finding more in %s:\n%s\nbecomes:\n%s", seed, kind, show(before), show(after))
 		}
