@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// MaxMemory is how much the heap may grow while one evaluation goes on, in
+// DefaultMemory is how much the heap may grow while one evaluation goes on, in
 // bytes; the default policy takes some megabytes.
-const MaxMemory = 1 << 30
+const DefaultMemory = 1 << 30
 
 // memoryInterval is how often the heap is looked at: not at all during an
 // evaluation of the usual length.
@@ -19,10 +19,10 @@ const memoryInterval = 50 * time.Millisecond
 
 var errMemory = errors.New("out of memory")
 
-// limitMemory ends ctx when the heap has grown by more than MaxMemory. OPA has
+// limitMemory ends ctx when the heap has grown by more than most bytes. OPA has
 // no limit of its own, and the rules of an operator could take all there is,
 // from every other decision too. Garbage does not count.
-func limitMemory(ctx context.Context) (context.Context, context.CancelFunc) {
+func limitMemory(ctx context.Context, most uint64) (context.Context, context.CancelFunc) {
 	limited, cancel := context.WithCancelCause(ctx)
 	go func() {
 		var before uint64
@@ -38,12 +38,12 @@ func limitMemory(ctx context.Context) (context.Context, context.CancelFunc) {
 			if before == 0 {
 				before = now
 			}
-			if now < before+MaxMemory {
+			if now < before+most {
 				continue
 			}
 			runtime.GC()
-			if heap() >= before+MaxMemory {
-				cancel(fmt.Errorf("%w: it took more than %d MiB", errMemory, MaxMemory>>20))
+			if heap() >= before+most {
+				cancel(fmt.Errorf("%w: it took more than %d MiB", errMemory, most>>20))
 				return
 			}
 		}

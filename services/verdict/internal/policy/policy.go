@@ -37,8 +37,10 @@ type Policy struct {
 	query           rego.PreparedEvalQuery
 	needsComponents bool
 	expiries        []string
-	// Timeout of one evaluation; set before the first one.
+	// Timeout of one evaluation and Memory, in bytes, that it may take; set before
+	// the first one.
 	Timeout time.Duration
+	Memory  uint64
 }
 
 // Input is what a policy sees as "input".
@@ -110,12 +112,12 @@ func (p *Policy) Name() event.Policy {
 }
 
 // Evaluate asks the policy. The same input always gets the same ruling. It
-// fails if the rules fail, take longer than Timeout, or answer anything but
+// fails if the rules fail, take longer than Timeout or more than Memory, or answer anything but
 // one well-formed ruling; callers hold the artifact then, unless ctx ended.
 func (p *Policy) Evaluate(ctx context.Context, in Input) (*Ruling, error) {
 	limited, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	limited, release := limitMemory(limited)
+	limited, release := limitMemory(limited, p.Memory)
 	defer release()
 	if len(p.settings.Rules) > 0 {
 		settings, err := p.settings.For(&in.Artifact)
@@ -222,7 +224,7 @@ func prepare(ctx context.Context, s Settings, data any, modules []module, bundle
 	if !defines(query.Modules()) {
 		return nil, fmt.Errorf("compile policy: no rule defines %s", entryPoint)
 	}
-	p := &Policy{settings: s, bundle: bundle, query: query, Timeout: DefaultTimeout}
+	p := &Policy{settings: s, bundle: bundle, query: query, Timeout: DefaultTimeout, Memory: DefaultMemory}
 	// The built-in rules look at components, if the settings restrict any.
 	restricts := !slices.Equal(modules, builtIn())
 	for _, variant := range s.variants() {
