@@ -35,8 +35,12 @@ func Again(ctx context.Context, store blob.Store, of Concluded, cause string, by
 	}
 	by.Artifact, by.Registry, by.Filename = a.Digest, a.Registry, a.Filename
 	if by.Decision == event.Allow {
-		if by.Overrules = overruled(of.Reasons); of.Decision != event.Hold || len(by.Overrules) == 0 {
+		if by.Overrules = held(of.Reasons); of.Decision != event.Hold || len(by.Overrules) == 0 {
 			return nil, fmt.Errorf("the verdict is %s: only what is held is allowed by hand; waivers let findings pass", of.Decision)
+		}
+		// What was allowed before, and counted, still is.
+		if before, _ := r.Policy.Settings.Manual(&a, r.Time); before != nil && before.Decision == event.Allow {
+			by.Overrules = append(by.Overrules, before.Overrules...)
 		}
 	}
 	if err := by.Validate(); err != nil {
@@ -61,13 +65,14 @@ func Again(ctx context.Context, store blob.Store, of Concluded, cause string, by
 	return &a, a.Validate()
 }
 
-func overruled(reasons []event.Reason) (held []string) {
+// held are the reasons to hold.
+func held(reasons []event.Reason) (because []string) {
 	for _, r := range reasons {
-		if because := policy.HeldBecause(r); r.Outcome == event.Hold && !slices.Contains(held, because) {
-			held = append(held, because)
+		if r.Outcome == event.Hold && !slices.Contains(because, policy.HeldBecause(r)) {
+			because = append(because, policy.HeldBecause(r))
 		}
 	}
-	return held
+	return because
 }
 
 // Last is the newest verdict about an upload among those that Find gave, which

@@ -101,3 +101,49 @@ func TestManualDecisions(t *testing.T) {
 		})
 	}
 }
+
+// A second allow, about another hold, does not bring back the first, and one
+// that did not count adds nothing.
+func TestAnotherManualDecision(t *testing.T) {
+	ann, decider := by(t, "ann")
+	eve, _ := by(t, "eve")
+	p := builtIn(t, func(s *policy.Settings) { s.Deciders = []policy.Decider{decider} })
+	for name, tt := range map[string]struct {
+		first ed25519.PrivateKey
+		want  string
+	}{
+		"counted":       {ann, "evidence/failed sbom, evidence/partial content"},
+		"did not count": {eve, "evidence/failed sbom"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openStore(t)
+			f := clean()
+			f.status(sbom, event.Failed, "crashed")
+			c := f.toCase(t)
+			first := &policy.ManualDecision{
+				Artifact: c.Artifact.Digest, Registry: c.Artifact.Registry, Filename: c.Artifact.Filename, Decision: event.Allow,
+				Overrules: []string{"evidence/partial content"}, Reason: "r", By: "ann", Time: testTime, Expires: "2026-06-01",
+			}
+			c.Artifact.Manual = &event.Manual{Payload: encode(t, first)}
+			c.Artifact.Manual.Signature = ed25519.Sign(tt.first, c.Artifact.Manual.Signed())
+			c.ArtifactFact = encode(t, c.Artifact)
+			stored(t, store, p, c)
+			found, err := Find(t.Context(), store, testRun)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last, err := Last(found)
+			if err != nil {
+				t.Fatal(err)
+			}
+			second := &policy.ManualDecision{Decision: event.Allow, Reason: "r", By: "ann", Time: testTime, Expires: "2026-06-01"}
+			order, err := Again(t.Context(), store, last, "c", second, func(m []byte) ([]byte, error) { return ed25519.Sign(ann, m), nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(second.Overrules, ", "); got != tt.want || order.Supersedes != testRun || len(order.Reuse) != len(event.Kinds) {
+				t.Errorf("overrules %s, want %s; order %+v", got, tt.want, order)
+			}
+		})
+	}
+}

@@ -20,7 +20,7 @@ func conclude(t testing.TB, store blob.Store, d *event.Decision) {
 	t.Helper()
 	payload := encode(t, map[string]any{"predicate": map[string]any{
 		"run": d.Run, "registry": d.Artifact.Registry, "time": d.Time, "artifact": map[string]any{"filename": d.Artifact.Filename},
-		"decision": d.Decision, "grade": d.Grade, "policy": d.Policy, "record": map[string]any{"key": d.Record.Key, "digest": d.Record.Digest},
+		"decision": d.Decision, "grade": d.Grade, "reasons": d.Reasons, "policy": d.Policy, "record": map[string]any{"key": d.Record.Key, "digest": d.Record.Digest},
 	}})
 	text := encode(t, map[string]any{"payload": payload})
 	if err := store.Create(t.Context(), blob.VerdictKey(d.Artifact.Digest, d.Run, envelopeName), strings.NewReader(string(text)), int64(len(text))); err != nil {

@@ -77,9 +77,9 @@ func (d *ManualDecision) overrules(kind event.Kind) bool {
 	})
 }
 
-// manual reads the decision that came with an artifact; fault says why it does
-// not count.
-func (s *Settings) manual(a *event.Artifact, now time.Time) (d *ManualDecision, fault string) {
+// Manual reads the decision that came with an artifact; fault says why it does
+// not count. Both are empty if none came.
+func (s *Settings) Manual(a *event.Artifact, now time.Time) (d *ManualDecision, fault string) {
 	if a.Manual == nil {
 		return nil, ""
 	}

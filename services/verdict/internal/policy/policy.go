@@ -126,7 +126,7 @@ func (p *Policy) Evaluate(ctx context.Context, in Input) (*Ruling, error) {
 		}
 		in.Settings = &settings
 	}
-	in.Manual, in.ManualFault = p.settings.manual(&in.Artifact, in.Time)
+	in.Manual, in.ManualFault = p.settings.Manual(&in.Artifact, in.Time)
 	results, err := p.query.Eval(limited, rego.EvalInput(in))
 	if cause := context.Cause(limited); errors.Is(cause, errMemory) {
 		return nil, fmt.Errorf("evaluate policy %s: %w", p.settings.Name, cause)
