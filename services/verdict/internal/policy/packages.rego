@@ -95,30 +95,30 @@ own_name := component_name(input.artifact.purl) if {
 
 # --- Licences ---------------------------------------------------------------
 
-licenses_of(c) := array.concat(c.licenses, object.get(c, "named", []))
+spdx_licenses := {l | some c in components; some l in c.licenses}
 
-license_expressions := {l | some c in components; some l in licenses_of(c)} if {
+# What no component has as an expression.
+named_licenses := {l | some c in components; some l in c.named} - spdx_licenses
+
+license_expressions := spdx_licenses | named_licenses if {
 	asks_for_licenses
 } else := set()
 
-# What the expression leaves to choose from; nothing if it is none.
-choices[expression] := [] if {
-	some expression in license_expressions
-	expression in named_licenses
-}
-
+# What each leaves to choose from; nothing if it is no expression.
 choices[expression] := assize.license_choices(expression) if {
-	some expression in license_expressions
-	not expression in named_licenses
+	some expression in spdx_licenses
 }
 
-named_licenses := {l | some c in components; some l in object.get(c, "named", [])} - {l |
-	some c in components
-	some l in c.licenses
+choices[expression] := [] if {
+	some expression in named_licenses
 }
 
 # The names of what is under a licence.
-licensed(expression) := [called(c) | some c in components; expression in licenses_of(c)]
+licensed(expression) := [called(c) |
+	some c in components
+	some list in [c.licenses, object.get(c, "named", [])]
+	expression in list
+]
 
 called(c) := component_name(c.purl) if {
 	c.purl != ""
@@ -192,7 +192,7 @@ license_fault(expression) := "is denied" if {
 licenses_unknown := [r |
 	asks_for_licenses
 	names := array.concat(
-		[called(c) | some c in components; count(licenses_of(c)) == 0],
+		[called(c) | some c in components; count(c.licenses) == 0; not c.named],
 		[sprintf("%s (%s)", [name, expression]) |
 			some expression in license_expressions
 			not acceptable(expression)
