@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"assize.dev/services/sbom"
 	"assize.dev/shared/archive"
+	"assize.dev/shared/isolate"
 )
 
 type sbomCmd struct {
@@ -54,7 +56,12 @@ func (c *sbomMakeCmd) Run(ctx context.Context, g *globals) error {
 	if err != nil {
 		return err
 	}
-	result, subject, err := sbom.CatalogueFile(ctx, f, info.Size(), filepath.Base(c.File), at, archive.Limits{})
+	result, subject, err := sbom.CatalogueFile(ctx, f, filepath.Base(c.File), at, archive.Limits{})
+	var stopped *isolate.Stopped
+	if errors.As(err, &stopped) {
+		g.complain(fmt.Errorf("%s: cataloguing it was %s: there is no document", c.File, stopped.Reason))
+		return status(exitUndetermined)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"assize.dev/services/scan"
 	"assize.dev/shared/archive"
 	"assize.dev/shared/event"
+	"assize.dev/shared/isolate"
 )
 
 type scanCmd struct {
@@ -128,7 +129,12 @@ func (r *scanReport) file(ctx context.Context, a *scan.Advisories, path string) 
 		return err
 	}
 	defer f.Close()
-	result, subject, err := sbom.CatalogueFile(ctx, f, info.Size(), filepath.Base(path), info.ModTime(), archive.Limits{})
+	result, subject, err := sbom.CatalogueFile(ctx, f, filepath.Base(path), info.ModTime(), archive.Limits{})
+	var stopped *isolate.Stopped
+	if errors.As(err, &stopped) {
+		r.unevaluated = append(r.unevaluated, fmt.Sprintf("%s: cataloguing it was %s", path, stopped.Reason))
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -4,31 +4,44 @@ package sbom
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"assize.dev/shared/archive"
 	"assize.dev/shared/event"
 	"assize.dev/shared/evidence"
-	"assize.dev/shared/identify"
+	"assize.dev/shared/isolate"
 )
 
 // version names the rules by which components are found and written. It
 // changes when the same bytes could get another document.
-const version = "2.0.0"
+const version = "3.0.0"
 
 // Config is what an operator may set.
 type Config struct {
-	Workers int `env:"ASSIZE_WORKERS, default=2" help:"artifacts examined at the same time"`
+	Workers int   `env:"ASSIZE_WORKERS, default=2" help:"artifacts examined at the same time"`
+	Memory  int64 `env:"ASSIZE_SBOM_MEMORY, default=536870912" help:"bytes of memory that the process which examines one artifact may have"`
 }
 
 // Analyser answers which components an artifact has.
-type Analyser struct{ limits archive.Limits }
+type Analyser struct {
+	limits   archive.Limits
+	children *isolate.Pool
+}
 
 var _ evidence.Analyser = (*Analyser)(nil)
 
 // NewAnalyser makes an analyser that keeps to the limits; zero fields take
-// the defaults of archive.DefaultLimits.
-func NewAnalyser(limits archive.Limits) *Analyser { return &Analyser{limits: limits} }
+// the defaults of archive.DefaultLimits. memory bounds the process that
+// examines one artifact, in bytes.
+func NewAnalyser(limits archive.Limits, memory int64) *Analyser {
+	bounds := childLimits
+	bounds.Memory = memory
+	return &Analyser{limits: limits, children: children.With(bounds)}
+}
+
+// Close ends the processes that wait for work.
+func (a *Analyser) Close() { a.children.Close() }
 
 // Kind implements evidence.Analyser.
 func (*Analyser) Kind() event.Kind { return event.KindSBOM }
@@ -45,30 +58,24 @@ func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.An
 		return nil, fmt.Errorf("open the artifact %s: %w", artifact.Digest, err)
 	}
 	defer file.Close()
-	id, err := identify.Identify(ctx, file, file.Size(), artifact.Filename)
-	if err != nil {
-		return nil, err
-	}
-	if id.PURL == "" {
-		id.PURL = artifact.PURL
-	}
-	result, err := Catalogue(ctx, file, file.Size(), artifact.Filename, id, a.limits)
-	if err != nil {
-		return nil, err
-	}
-	document, err := result.Document(CycloneDX16, Subject{
-		Filename: artifact.Filename, Digest: artifact.Digest, SHA512: artifact.SHA512, Received: artifact.Received,
+	found, err := catalogueIn(ctx, a.children, file.OS(), order{
+		Filename: artifact.Filename, PURL: artifact.PURL, Format: CycloneDX16, Limits: a.limits,
+		Subject: Subject{Filename: artifact.Filename, Digest: artifact.Digest, SHA512: artifact.SHA512, Received: artifact.Received},
 	})
+	var stopped *isolate.Stopped
+	if errors.As(err, &stopped) {
+		return &evidence.Answer{Status: event.Failed, Reason: "cataloguing was " + stopped.Reason}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	answer := &evidence.Answer{
 		Status:     event.Complete,
-		Components: &event.Catalogue{Count: len(result.Components), Licenses: result.licenses()},
-		Documents:  []evidence.Document{{Name: "sbom", MediaType: CycloneDX16.MediaType(), Data: document}},
+		Components: &event.Catalogue{Count: found.Count, Licenses: found.Result.licenses()},
+		Documents:  []evidence.Document{{Name: "sbom", MediaType: CycloneDX16.MediaType(), Data: found.Document}},
 	}
-	if !result.Complete() {
-		answer.Status, answer.Reason = event.Partial, result.Reason()
+	if !found.Result.Complete() {
+		answer.Status, answer.Reason = event.Partial, found.Result.Reason()
 	}
 	return answer, nil
 }

@@ -52,7 +52,7 @@ func TestAnalyse(t *testing.T) {
 		{"truncated", whole[:len(whole)-8], event.Partial, 1},
 		{"text", []byte("text"), event.Complete, 0},
 	}
-	analyser := sbom.NewAnalyser(archive.Limits{})
+	analyser := sbom.NewAnalyser(archive.Limits{}, 0)
 	if analyser.Kind() != event.KindSBOM || analyser.Version() == "" {
 		t.Errorf("kind %q, version %q", analyser.Kind(), analyser.Version())
 	}
@@ -86,7 +86,7 @@ func TestAnalyse(t *testing.T) {
 func TestAnalyseTriesAgainWhenBytesAreMissing(t *testing.T) {
 	lost := errors.New("store is away")
 	in := evidence.Input{Bytes: func(context.Context) (*blob.File, error) { return nil, lost }}
-	if _, err := sbom.NewAnalyser(archive.Limits{}).Analyse(t.Context(), in); !errors.Is(err, lost) {
+	if _, err := sbom.NewAnalyser(archive.Limits{}, 0).Analyse(t.Context(), in); !errors.Is(err, lost) {
 		t.Errorf("error %v, want %v", err, lost)
 	}
 }

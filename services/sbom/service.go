@@ -20,9 +20,12 @@ type Service struct {
 func New(c Config, b *bus.Bus, store blob.Store, log *slog.Logger) (*Service, error) {
 	return &Service{
 		runner:   evidence.Runner{Service: "sbom", Bus: b, Store: store, Workers: c.Workers, Log: log},
-		analyser: NewAnalyser(archive.Limits{}),
+		analyser: NewAnalyser(archive.Limits{}, c.Memory),
 	}, nil
 }
 
 // Run catalogues until ctx ends.
-func (s *Service) Run(ctx context.Context) error { return s.runner.Run(ctx, s.analyser) }
+func (s *Service) Run(ctx context.Context) error {
+	defer s.analyser.Close()
+	return s.runner.Run(ctx, s.analyser)
+}

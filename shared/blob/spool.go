@@ -88,6 +88,10 @@ type File struct {
 	f *os.File
 }
 
+// OS is the file itself, to be handed to another process. Its offset is not
+// the one of Read.
+func (f File) OS() *os.File { return f.f }
+
 // Close releases the space the copy takes.
 func (f File) Close() error { return f.f.Close() }
 

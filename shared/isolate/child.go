@@ -13,7 +13,9 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -39,9 +41,18 @@ func serve(p *Pool) (code int) {
 	}
 	for {
 		if err := one(conn, p); err != nil {
+			leave()
 			return 0 // the parent is gone, or wants no more
 		}
 		debug.FreeOSMemory()
+	}
+}
+
+// leave takes the directory for temporary files away, for a parent that can
+// no longer do it.
+func leave() {
+	if dir := os.TempDir(); strings.HasPrefix(filepath.Base(dir), dirPrefix) {
+		os.RemoveAll(dir)
 	}
 }
 
@@ -73,12 +84,15 @@ func confine(p *Pool) error {
 			return fmt.Errorf("set limit %d to %d: %w", limit.resource, limit.value, err)
 		}
 	}
-	// The Go runtime ignores this signal, unless it is asked for.
-	spent := make(chan os.Signal, 1)
-	signal.Notify(spent, syscall.SIGXCPU)
+	// The Go runtime ignores SIGXCPU unless it is asked for; SIGTERM comes
+	// when the parent has died.
+	end := make(chan os.Signal, 2)
+	signal.Notify(end, syscall.SIGXCPU, syscall.SIGTERM)
 	go func() {
-		<-spent
-		fmt.Fprintln(os.Stderr, "SIGXCPU")
+		if <-end == syscall.SIGXCPU {
+			fmt.Fprintln(os.Stderr, "SIGXCPU")
+		}
+		leave()
 		os.Exit(1)
 	}()
 	return nil

@@ -87,6 +87,11 @@ func Register(name string, limits Limits, work Work) *Pool {
 	return p
 }
 
+// With is another pool for the same work, with other limits.
+func (p *Pool) With(limits Limits) *Pool {
+	return &Pool{name: p.name, limits: limits.orDefault(), work: p.work, idle: make(chan *child, maxIdle)}
+}
+
 // marker is the variable that makes a process a child.
 const marker = "ASSIZE_ISOLATED"
 

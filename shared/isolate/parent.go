@@ -22,6 +22,9 @@ import (
 // supported: files can be handed over (SCM_RIGHTS, unix(7)).
 const supported = true
 
+// dirPrefix begins the names of the children's directories.
+const dirPrefix = "assize-isolated-"
+
 // child is the parent's end of one child.
 type child struct {
 	limits Limits
@@ -58,7 +61,7 @@ func start(p *Pool) (*child, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	dir, err := os.MkdirTemp("", "assize-isolated-")
+	dir, err := os.MkdirTemp("", dirPrefix)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make a directory for temporary files: %w", err), conn.Close())
 	}
@@ -95,7 +98,7 @@ func (c *child) do(ctx context.Context, file *os.File, request []byte) ([]byte, 
 	}
 	var long *tooLong
 	if errors.As(err, &long) {
-		return nil, &Stopped{long.Error()}
+		return nil, &Stopped{"stopped: " + long.Error()}
 	}
 	return nil, c.obituary(state, err)
 }
@@ -151,12 +154,15 @@ func (c *child) stop() (state *os.ProcessState) {
 func (c *child) obituary(state *os.ProcessState, cause error) error {
 	said := c.stderr.reason()
 	switch {
-	case strings.Contains(said, "out of memory"), strings.Contains(said, "cannot allocate memory"), strings.Contains(said, "thread"):
+	case strings.Contains(said, "out of memory"), strings.Contains(said, "cannot allocate"),
+		strings.Contains(said, "new OS thread"), strings.Contains(said, "pthread_create"):
 		return &Stopped{fmt.Sprintf("stopped at its limit of %d MiB of memory", c.limits.Memory>>20)}
 	case said == "SIGXCPU":
 		return &Stopped{fmt.Sprintf("stopped at its limit of %v of processor time", c.limits.CPU)}
 	case said != "":
-		return &Stopped{"crashed: " + said}
+		return &Stopped{"stopped by a crash: " + said}
+	case state.ExitCode() == 2: // the Go runtime's
+		return &Stopped{"stopped by a crash"}
 	}
 	// Killed from outside, as by a system short of memory: try again.
 	return fmt.Errorf("the child process ended (%s): %w", state, cause)
@@ -180,9 +186,7 @@ func (t *tail) reason() string {
 		if rest, ok := strings.CutPrefix(line, "fatal error: "); ok {
 			return rest
 		}
-		if line == "SIGXCPU" || strings.HasPrefix(line, "runtime: out of memory") ||
-			strings.HasPrefix(line, "runtime/cgo: pthread_create failed") || strings.HasPrefix(line, "runtime: failed to create new OS thread") ||
-			strings.HasPrefix(line, "runtime: goroutine stack exceeds") {
+		if line == "SIGXCPU" || strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, "runtime/cgo: ") {
 			return line
 		}
 		if strings.HasPrefix(line, "panic: ") {

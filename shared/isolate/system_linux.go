@@ -25,5 +25,5 @@ func limitMemory(limit int64) error {
 func program() (string, error) { return "/proc/self/exe", nil }
 
 func attributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 }

@@ -1,3 +1,0 @@
-package isolate
-
-const RaceDetector = raceDetector
