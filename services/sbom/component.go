@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	purl "github.com/package-url/packageurl-go"
+
 	"assize.dev/shared/identify"
 )
 
@@ -80,7 +82,7 @@ func (c *collection) add(e *entry, p identify.Package) {
 		}
 		known = &one
 		c.all[one.key()] = known
-		if isDpkgStatus(e) || isAPKInstalled(e) {
+		if isDpkgStatus(e) || isAPKInstalled(e) || isRPMDatabase(e) {
 			c.distro[known] = true
 		}
 	}
@@ -119,6 +121,9 @@ func (c *collection) components() []Component {
 			continue
 		}
 		one.Namespace = c.os
+		if one.Type == purl.TypeRPM {
+			one.Namespace = identify.RPMNamespace(c.os)
+		}
 		if c.version != "" {
 			q := maps.Clone(one.Qualifiers)
 			if q == nil {

@@ -20,7 +20,7 @@ require (
 	github.com/minio/minio-go/v7 v7.4.1 // indirect
 	github.com/nats-io/nats-server/v2 v2.15.2 // indirect
 	github.com/nats-io/nats.go v1.55.0 // indirect
-	github.com/package-url/packageurl-go v0.1.5 // indirect
+	github.com/package-url/packageurl-go v0.1.5
 	github.com/sethvargo/go-envconfig v1.4.3 // indirect
 	github.com/ulikunitz/xz v0.5.15 // indirect
 	go.opentelemetry.io/contrib/bridges/otelslog v0.21.0 // indirect

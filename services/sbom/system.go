@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"assize.dev/services/sbom/internal/rpmdb"
 	"assize.dev/shared/archive"
 	"assize.dev/shared/identify"
 )
@@ -43,23 +44,31 @@ func (rpmHeader) extract(_ *entry, src *source) ([]identify.Package, error) {
 	return []identify.Package{p}, nil
 }
 
-// rpmDatabase says that an image's database of installed packages was not
-// read: it needs a Berkeley DB, NDB or SQLite reader.
+// rpmDatabase reads what an image's package manager installed.
 type rpmDatabase struct{}
 
 func (rpmDatabase) name() string { return "rpm database" }
 
-func (rpmDatabase) wants(e *entry) bool {
-	switch path.Base(e.Path) {
-	case "Packages", "Packages.db", "rpmdb.sqlite":
-		dir := path.Dir(e.Path)
-		return strings.HasSuffix(dir, "lib/rpm") || strings.HasSuffix(dir, "lib/sysimage/rpm")
-	}
-	return false
-}
+func (rpmDatabase) wants(e *entry) bool { return isRPMDatabase(e) }
 
-func (rpmDatabase) extract(*entry, *source) ([]identify.Package, error) {
-	return nil, errors.New("the list of installed packages is in a database that is not read")
+func (rpmDatabase) extract(_ *entry, src *source) ([]identify.Package, error) {
+	r, size, done, err := src.random()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var found []identify.Package
+	err = rpmdb.Read(r, size, func(header []byte) error {
+		p, err := identify.ParseRPMHeader(header)
+		if errors.Is(err, identify.ErrNoPackage) {
+			return nil
+		}
+		if err == nil && len(found) <= maxComponents {
+			found = append(found, p)
+		}
+		return err
+	})
+	return found, err
 }
 
 // database is an extractor of a list of installed packages.
@@ -97,6 +106,15 @@ func isDpkgStatus(e *entry) bool {
 
 func isAPKInstalled(e *entry) bool {
 	return e.Path == "lib/apk/db/installed" || e.Path == "usr/lib/apk/db/installed"
+}
+
+func isRPMDatabase(e *entry) bool {
+	switch path.Base(e.Path) {
+	case "Packages", "Packages.db", "rpmdb.sqlite":
+		dir := path.Dir(e.Path)
+		return strings.HasSuffix(dir, "lib/rpm") || strings.HasSuffix(dir, "lib/sysimage/rpm")
+	}
+	return false
 }
 
 func isOSRelease(e *entry) bool {

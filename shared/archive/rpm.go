@@ -32,6 +32,23 @@ func ReadRPMHeader(r io.Reader) (RPMHeader, error) {
 	if err != nil {
 		return h, err
 	}
+	return rpmHeader(index, store)
+}
+
+// ParseRPMHeader reads a header as rpm's database keeps it: the counts of
+// index entries and of bytes in the store, then both. Errors wrap ErrDamaged.
+func ParseRPMHeader(data []byte) (RPMHeader, error) {
+	if len(data) < 8 {
+		return RPMHeader{}, damaged(nil, "rpm: a header of %d bytes", len(data))
+	}
+	entries, size := int64(binary.BigEndian.Uint32(data)), int64(binary.BigEndian.Uint32(data[4:]))
+	if data = data[8:]; entries*16+size > int64(len(data)) {
+		return RPMHeader{}, damaged(nil, "rpm: a header of %d bytes, of which %d are there", entries*16+size, len(data))
+	}
+	return rpmHeader(data[:entries*16], data[entries*16:entries*16+size])
+}
+
+func rpmHeader(index, store []byte) (h RPMHeader, err error) {
 	for tag, field := range map[uint32]*string{
 		1000: &h.Name, 1001: &h.Version, 1002: &h.Release, 1003: &h.Epoch,
 		1004: &h.Summary, 1011: &h.Vendor, 1014: &h.License, 1022: &h.Arch,

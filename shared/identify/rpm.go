@@ -26,6 +26,21 @@ var rpmVendors = []struct{ word, namespace string }{
 	{"opensuse", "opensuse"}, {"suse", "suse"}, {"oracle", "oracle"}, {"amazon", "amzn"}, {"mageia", "mageia"},
 }
 
+// rpmSystems are the purl namespaces of systems whose os-release ID is another.
+var rpmSystems = map[string]string{
+	"rhel": "redhat", "ol": "oracle", "sles": "suse", "sled": "suse", "sle-micro": "suse",
+	"opensuse-leap": "opensuse", "opensuse-tumbleweed": "opensuse", "opensuse-microos": "opensuse",
+}
+
+// RPMNamespace is the purl namespace of packages that a system installed; id
+// is that of OSRelease.
+func RPMNamespace(id string) string {
+	if known := rpmSystems[id]; known != "" {
+		return known
+	}
+	return id
+}
+
 // rpmRelease is the distribution tag in a release, such as 3.el9_2 or 1.fc40.
 var rpmRelease = regexp.MustCompile(`\.(el|fc|amzn)(\d+)`)
 
@@ -35,6 +50,24 @@ func ReadRPM(r io.Reader) (Package, error) {
 	if err != nil {
 		return Package{}, err
 	}
+	return rpmPackage(h)
+}
+
+// ParseRPMHeader reads the description of an installed package, as rpm's
+// database keeps it. ErrNoPackage says that it is a key, which rpm keeps there
+// as well.
+func ParseRPMHeader(data []byte) (Package, error) {
+	h, err := archive.ParseRPMHeader(data)
+	if err != nil {
+		return Package{}, err
+	}
+	if h.Name == "gpg-pubkey" {
+		return Package{}, ErrNoPackage
+	}
+	return rpmPackage(h)
+}
+
+func rpmPackage(h archive.RPMHeader) (Package, error) {
 	if h.Name == "" || h.Version == "" {
 		return Package{}, errors.New("no name and version tag")
 	}

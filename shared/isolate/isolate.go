@@ -120,11 +120,16 @@ func (p *Pool) Do(ctx context.Context, file *os.File, request []byte) ([]byte, e
 
 // child takes one that waits, or starts one.
 func (p *Pool) child() (*child, error) {
-	select {
-	case c := <-p.idle:
-		return c, nil
-	default:
-		return start(p)
+	for {
+		select {
+		case c := <-p.idle:
+			if c.alive() {
+				return c, nil
+			}
+			c.stop()
+		default:
+			return start(p)
+		}
 	}
 }
 

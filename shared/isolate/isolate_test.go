@@ -167,6 +167,26 @@ func TestLimitsAndCrashes(t *testing.T) {
 	}
 }
 
+// TestKilledWhileIdle: a child that died while it waited is not asked.
+func TestKilledWhileIdle(t *testing.T) {
+	t.Cleanup(pool.Close)
+	first, err := do(t, "pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := strconv.Atoi(first)
+	syscall.Kill(pid, syscall.SIGKILL)
+	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the child still is there")
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // until its end was noticed
+	if again, err := do(t, "pid"); err != nil || again == first {
+		t.Errorf("pid %q, %v", again, err)
+	}
+}
+
 func TestTheContextEndsTheWork(t *testing.T) {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("out of time"))
 	defer cancel()

@@ -21,6 +21,8 @@ func (*child) do(context.Context, *os.File, []byte) ([]byte, error) {
 	return nil, errors.ErrUnsupported
 }
 
+func (*child) alive() bool { return false }
+
 func (*child) stop() *os.ProcessState { return nil }
 
 func serve(*Pool) int { return 1 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,6 +35,7 @@ type child struct {
 	stderr tail
 	served int
 	ended  bool
+	gone   chan struct{} // closed when the process has ended
 	once   sync.Once
 }
 
@@ -65,7 +67,7 @@ func start(p *Pool) (*child, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make a directory for temporary files: %w", err), conn.Close())
 	}
-	c := &child{limits: p.limits, conn: conn.(*net.UnixConn), dir: dir}
+	c := &child{limits: p.limits, conn: conn.(*net.UnixConn), dir: dir, gone: make(chan struct{})}
 	c.cmd = &exec.Cmd{
 		Path: self, Args: []string{os.Args[0], "isolated", p.name, string(limits)}, Dir: dir,
 		Env:        []string{marker + "=" + p.name, "TMPDIR=" + dir, "GOTRACEBACK=single", "TZ=UTC"},
@@ -74,10 +76,27 @@ func start(p *Pool) (*child, error) {
 		// A child must not outlive its parent.
 		SysProcAttr: attributes(),
 	}
-	if err := c.cmd.Start(); err != nil {
+	if err := c.run(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start a child process: %w", err), conn.Close(), os.RemoveAll(dir))
 	}
 	return c, nil
+}
+
+// run starts the process and watches it on a thread of its own: Linux takes
+// the end of the thread that started a process for the end of its parent.
+func (c *child) run() error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := c.cmd.Start()
+		started <- err
+		if err == nil {
+			c.cmd.Wait()
+			close(c.gone)
+		}
+	}()
+	return <-started
 }
 
 // do sends one request and waits for its answer.
@@ -137,13 +156,23 @@ func (t *tooLong) Error() string {
 	return fmt.Sprintf("the answer has %d bytes, at most %d are taken", t.size, t.limit)
 }
 
+// alive tells whether a child that waits can still be asked.
+func (c *child) alive() bool {
+	select {
+	case <-c.gone:
+		return false
+	default:
+		return true
+	}
+}
+
 // stop ends the child and takes its directory away.
 func (c *child) stop() (state *os.ProcessState) {
 	c.once.Do(func() {
 		c.ended = true
 		c.conn.Close() // a child that waits for work ends
 		kill := time.AfterFunc(time.Second, func() { c.cmd.Process.Kill() })
-		c.cmd.Wait()
+		<-c.gone
 		kill.Stop()
 		os.RemoveAll(c.dir)
 	})
