@@ -20,6 +20,7 @@ type Result struct {
 	Identity   identify.Identity // of the artifact, not counted as a component
 	Concluded  string            // licence that the artifact's own licence files amount to, an SPDX expression or ""
 	Components []Component       // sorted, each once
+	Needs      Needs
 	Problems   []archive.Problem // why the list may be short; empty means everything was looked at
 	// Notes are files that look like a package's metadata but could not be
 	// read, at places where no installed package would have them.
@@ -78,6 +79,7 @@ func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id i
 		one := &c.result.Components[i]
 		one.Concluded = license.Conclude(one.Licenses, c.texts.concluded(one))
 	}
+	c.result.link(&c.seen.self)
 	c.result.Concluded = license.Conclude(id.Licenses, conclude(c.texts.root))
 	if c.seen.omitted > 0 {
 		c.problem(name, archive.KindLimit, fmt.Sprintf("components: %d beyond the limit of %d are not listed", c.seen.omitted, maxComponents))

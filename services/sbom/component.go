@@ -28,6 +28,10 @@ type Component struct {
 	// Concluded is what the licence files beside it amount to, an SPDX
 	// expression; "" if there are none, or none that is known.
 	Concluded string
+	Needs     Needs
+	Locked    bool     // named by a lock file
+	File      string   // name of the file that is the component, "" where it is many
+	Format    string   // of that file: see identify.Identity
 	Paths     []string // where it was found, the first few, sorted
 	Found     int      // how often
 }
@@ -46,6 +50,7 @@ func (c *Component) key() string {
 // collection gathers components.
 type collection struct {
 	root    identify.Identity
+	self    Component // what the artifact's own metadata says, without a purl
 	all     map[string]*Component
 	distro  map[*Component]bool // installed by the system's package manager
 	os      string              // purl namespace of the distribution
@@ -68,11 +73,21 @@ func (c *collection) release(id, version string) {
 func (c *collection) add(e *entry, p identify.Package) {
 	p = p.Printable()
 	one := Component{Package: p, PURL: p.PURL(), Relation: Contains}
-	if p.Name == "" || c.isRoot(&one) {
+	if p.Name == "" {
+		return
+	}
+	if c.isRoot(&one) {
+		if e.Root || !c.self.NeedsStated {
+			c.self.merge(p)
+			c.self.Paths = []string{e.Location()}
+		}
 		return
 	}
 	if wantsGoMod(e) {
 		one.Relation = Requires
+	}
+	if wantsLockFile(e) {
+		one.Relation, one.Locked = Requires, true
 	}
 	known := c.all[one.key()]
 	if known == nil {
@@ -90,11 +105,28 @@ func (c *collection) add(e *entry, p identify.Package) {
 	if one.Relation == Contains {
 		known.Relation = Contains
 	}
-	if len(known.Licenses) == 0 {
-		known.Licenses = p.Licenses
-	}
+	known.Locked = known.Locked && one.Locked
+	known.merge(p)
 	if at := e.Location(); len(known.Paths) < maxPaths && !slices.Contains(known.Paths, at) {
 		known.Paths = append(known.Paths, at)
+	}
+}
+
+// merge takes over what another finding of the same package says, where this
+// one says nothing.
+func (c *Component) merge(p identify.Package) {
+	if c.Name == "" {
+		c.Type, c.Namespace, c.Name, c.Version = p.Type, p.Namespace, p.Name, p.Version
+	}
+	if len(c.Licenses) == 0 {
+		c.Licenses = p.Licenses
+	}
+	c.Supplier, c.Description = cmp.Or(c.Supplier, p.Supplier), cmp.Or(c.Description, p.Description)
+	if !c.NeedsStated {
+		c.NeedsStated, c.Requires, c.Provides, c.DependsOn = p.NeedsStated, p.Requires, p.Provides, p.DependsOn
+	}
+	if c.Hashes == nil {
+		c.Hashes = p.Hashes
 	}
 }
 

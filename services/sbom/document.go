@@ -2,8 +2,10 @@ package sbom
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -23,6 +25,7 @@ type Subject struct {
 	Digest   digest.Digest
 	SHA512   string // hexadecimal, "" if unknown
 	Received time.Time
+	Creator  string // of the document: an e-mail address or a URL, "" for none
 }
 
 // cycloneDX writes the result as CycloneDX. The time is when the artifact was
@@ -31,22 +34,10 @@ type Subject struct {
 func (r *Result) cycloneDX(f Format, s Subject) ([]byte, error) {
 	root := r.root(s)
 	components := make([]cdx.Component, 0, len(r.Components))
-	dependencies := []cdx.Dependency{}
-	var required []string
 	for i := range r.Components {
-		c := r.Components[i].cycloneDX()
-		components = append(components, c)
-		if r.Components[i].Relation == Requires {
-			required = append(required, c.BOMRef)
-		}
+		components = append(components, r.Components[i].cycloneDX())
 	}
-	if len(required) > 0 {
-		dependencies = append(dependencies, cdx.Dependency{Ref: root.BOMRef, Dependencies: &required})
-	}
-	aggregate := cdx.CompositionAggregateComplete
-	if !r.Complete() {
-		aggregate = cdx.CompositionAggregateIncomplete
-	}
+	dependencies, compositions := r.dependencies(root.BOMRef, components)
 	properties := r.properties()
 	bom := cdx.NewBOM()
 	bom.SerialNumber = "urn:uuid:" + serial(s.Digest).String()
@@ -58,12 +49,14 @@ func (r *Result) cycloneDX(f Format, s Subject) ([]byte, error) {
 		Component:  root,
 		Properties: properties,
 	}
+	bom.Metadata.Manufacturer = creator(s.Creator)
+	bom.Metadata.Authors = &[]cdx.OrganizationalContact{{Name: cmp.Or(printable(s.Creator), "Assize")}}
 	if !s.Received.IsZero() {
 		bom.Metadata.Timestamp = s.Received.UTC().Truncate(time.Second).Format(time.RFC3339)
 	}
 	bom.Components = &components
 	bom.Dependencies = &dependencies
-	bom.Compositions = &[]cdx.Composition{{Aggregate: aggregate, Assemblies: &[]cdx.BOMReference{cdx.BOMReference(root.BOMRef)}}}
+	bom.Compositions = &compositions
 	var out bytes.Buffer
 	if f == CycloneDX15 {
 		withoutAcknowledgement(root, components)
@@ -123,19 +116,20 @@ func (r *Result) root(s Subject) *cdx.Component {
 	if c.BOMRef == "" {
 		c.BOMRef = "artifact:" + string(s.Digest)
 	}
-	if id.Supplier != "" {
-		c.Supplier = &cdx.OrganizationalEntity{Name: id.Supplier}
-	}
-	var hashes []cdx.Hash
+	c.Supplier = supplier(id.Supplier)
+	hashes := map[string]string{string(cdx.HashAlgoSHA512): s.SHA512}
 	if s.Digest != "" {
-		hashes = append(hashes, cdx.Hash{Algorithm: cdx.HashAlgoSHA256, Value: s.Digest.Hex()})
+		hashes[string(cdx.HashAlgoSHA256)] = s.Digest.Hex()
 	}
+	c.Hashes = hashList(hashes)
 	if s.SHA512 != "" {
-		hashes = append(hashes, cdx.Hash{Algorithm: cdx.HashAlgoSHA512, Value: s.SHA512})
+		c.ExternalReferences = &[]cdx.ExternalReference{{
+			Type: cdx.ERTypeDistribution, URL: url.PathEscape(path.Base(s.Filename)), // relative: where it lies is not known
+			Hashes: &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA512, Value: s.SHA512}},
+		}}
 	}
-	if len(hashes) > 0 {
-		c.Hashes = &hashes
-	}
+	properties := append(fileProperties(s.Filename, id.Format), needProperties(r.Needs)...)
+	c.Properties = &properties
 	return c
 }
 
@@ -143,10 +137,7 @@ func (r *Result) root(s Subject) *cdx.Component {
 func (c *Component) cycloneDX() cdx.Component {
 	out := cdx.Component{
 		Type: cdx.ComponentTypeLibrary, Name: c.FullName(), Version: c.Version, PackageURL: c.PURL, BOMRef: c.PURL,
-		Licenses: licenses(c.Licenses, c.Concluded), Evidence: observed(c.Concluded),
-	}
-	if c.Supplier != "" {
-		out.Supplier = &cdx.OrganizationalEntity{Name: c.Supplier}
+		Licenses: licenses(c.Licenses, c.Concluded), Evidence: observed(c.Concluded), Supplier: supplier(c.Supplier), Hashes: hashList(c.Hashes),
 	}
 	out.Group, out.Name = group(c.PURL, c.FullName())
 	out.Name, out.Version = printable(out.Name), printable(out.Version)
@@ -164,6 +155,10 @@ func (c *Component) cycloneDX() cdx.Component {
 	if c.Inferred != "" {
 		properties = append(properties, cdx.Property{Name: "assize:inferred", Value: c.Inferred})
 	}
+	if c.File != "" {
+		properties = append(properties, fileProperties(c.File, c.Format)...)
+	}
+	properties = append(properties, needProperties(c.Needs)...)
 	out.Properties = &properties
 	return out
 }

@@ -37,12 +37,19 @@ func (program) extract(e *entry, src *source) ([]identify.Package, error) {
 			found = append(found, built.Stdlib)
 		}
 		if built.Main.Name != "" {
+			// Which of them needs which is not noted.
+			for _, p := range found {
+				built.Main.DependsOn = append(built.Main.DependsOn, p.PURL())
+			}
 			found = append(found, built.Main)
 		}
 	}
 	crates, err := auditedCrates(r, size, e.Content)
 	return append(found, crates...), err
 }
+
+// maxDependsOn bounds the edges that one crate is listed with.
+const maxDependsOn = 2000
 
 // maxAudit bounds the list of crates, before and after decompression.
 const maxAudit = 8 << 20
@@ -110,15 +117,26 @@ func parseAudit(section []byte) ([]identify.Package, error) {
 			Name    string `json:"name"`
 			Version string `json:"version"`
 			Kind    string `json:"kind"`
+			Needs   []int  `json:"dependencies"` // places in this list
 		} `json:"packages"`
 	}
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("section .dep-v0: %w", err)
 	}
+	purls := make([]string, len(list.Packages))
+	for i, p := range list.Packages {
+		purls[i] = identify.Package{Type: "cargo", Name: p.Name, Version: p.Version}.PURL()
+	}
 	var found []identify.Package
 	for _, p := range list.Packages {
 		if p.Kind != "build" {
-			found = append(found, identify.Package{Type: "cargo", Name: p.Name, Version: p.Version})
+			crate := identify.Package{Type: "cargo", Name: p.Name, Version: p.Version, NeedsStated: true}
+			for _, i := range p.Needs {
+				if i >= 0 && i < len(list.Packages) && list.Packages[i].Kind != "build" && len(crate.DependsOn) < maxDependsOn {
+					crate.DependsOn = append(crate.DependsOn, purls[i])
+				}
+			}
+			found = append(found, crate)
 		}
 	}
 	return found, nil

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func (r *Result) spdx(s Subject) ([]byte, error) {
 		DocumentNamespace: "https://assize.dev/spdx/" + serial(s.Digest).String(),
 		CreationInfo: &spdx.CreationInfo{
 			Created:  created.Format(time.RFC3339),
-			Creators: []common.Creator{{CreatorType: "Tool", Creator: "assize-sbom-" + version}},
+			Creators: creators(s.Creator),
 		},
 		Packages:      []*spdx.Package{root},
 		Relationships: []*spdx.Relationship{relation("DOCUMENT", common.TypeRelationshipDescribe, root.PackageSPDXIdentifier)},
@@ -46,10 +47,24 @@ func (r *Result) spdx(s Subject) ([]byte, error) {
 		p := c.spdx(refs)
 		doc.Packages = append(doc.Packages, p)
 		kind := common.TypeRelationshipContains
-		if c.Relation == Requires {
+		switch {
+		case c.Locked:
+			kind = common.TypeRelationshipOther
+		case c.Relation == Requires:
 			kind = common.TypeRelationshipDependsOn
 		}
 		doc.Relationships = append(doc.Relationships, relation(root.PackageSPDXIdentifier, kind, p.PackageSPDXIdentifier))
+	}
+	element := func(i int) common.ElementID { return doc.Packages[1+i].PackageSPDXIdentifier }
+	for i := range r.Components {
+		for _, on := range r.Components[i].Needs.Met {
+			doc.Relationships = append(doc.Relationships, relation(element(i), common.TypeRelationshipDependsOn, element(on)))
+		}
+	}
+	for _, on := range r.Needs.Met {
+		if r.Components[on].Relation != Requires { // those are related already
+			doc.Relationships = append(doc.Relationships, relation(root.PackageSPDXIdentifier, common.TypeRelationshipDependsOn, element(on)))
+		}
 	}
 	// Whether the list of what the artifact holds is complete (SPDX 2.3, 11.1).
 	rest := common.MakeDocElementSpecial("NONE")
@@ -72,6 +87,14 @@ func (r *Result) spdx(s Subject) ([]byte, error) {
 		return nil, fmt.Errorf("SPDX: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+func creators(said string) []common.Creator {
+	all := []common.Creator{{CreatorType: "Tool", Creator: "assize-sbom-" + version}}
+	if said != "" {
+		all = append(all, common.Creator{CreatorType: "Organization", Creator: said})
+	}
+	return all
 }
 
 func relation(a common.ElementID, kind string, b common.ElementID) *spdx.Relationship {
@@ -113,10 +136,24 @@ func (c *Component) spdx(refs licenseRefs) *spdx.Package {
 	if c.Found > len(c.Paths) {
 		p.PackageSourceInfo += fmt.Sprintf(" and %d other places", c.Found-len(c.Paths))
 	}
+	var comments []string
 	if c.Inferred != "" {
-		p.PackageComment = "part of the name was inferred: " + printable(c.Inferred)
+		comments = append(comments, "part of the name was inferred: "+printable(c.Inferred))
+	}
+	if len(c.Needs.Missing) > 0 {
+		comments = append(comments, "needs, and the artifact does not hold: "+printable(strings.Join(c.Needs.Missing, ", ")))
+	}
+	p.PackageComment = strings.Join(comments, "; ")
+	for _, algorithm := range slices.Sorted(maps.Keys(c.Hashes)) {
+		if known := spdxAlgorithms[algorithm]; known != "" {
+			p.PackageChecksums = append(p.PackageChecksums, common.Checksum{Algorithm: known, Value: c.Hashes[algorithm]})
+		}
 	}
 	return p
+}
+
+var spdxAlgorithms = map[string]common.ChecksumAlgorithm{
+	"MD5": common.MD5, "SHA-1": common.SHA1, "SHA-256": common.SHA256, "SHA-384": common.SHA384, "SHA-512": common.SHA512,
 }
 
 func newPackage(id, name, version, purl string) *spdx.Package {

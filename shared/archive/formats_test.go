@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -101,7 +102,7 @@ func TestReadRPMHeader(t *testing.T) {
 	r := bytes.NewReader(rpmOf([]byte("PAYLOAD")))
 	h, err := ReadRPMHeader(r)
 	want := RPMHeader{Name: "tool", Epoch: "7", Version: "1.2", Release: "3", Arch: "noarch", Summary: "A tool", License: "MIT", Vendor: "Us"}
-	if err != nil || h != want {
+	if err != nil || !reflect.DeepEqual(h, want) {
 		t.Errorf("got %+v, %v", h, err)
 	}
 	if rest, _ := io.ReadAll(r); string(rest) != "PAYLOAD" {

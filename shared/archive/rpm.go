@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -14,12 +15,15 @@ import (
 type RPMHeader struct {
 	Name, Epoch, Version, Release, Arch string
 	Summary, License, Vendor            string
+	Requires, Provides                  []string // names of capabilities; none where there are more than 65,536
 }
 
 const (
 	rpmLead      = 96
 	rpmMagic     = "\x8e\xad\xe8"
 	maxRPMHeader = 16 << 20 // index and store together
+
+	maxRPMCapabilities = 65_536
 )
 
 // ReadRPMHeader reads lead, signature and header of an RPM package (format 3
@@ -54,6 +58,11 @@ func rpmHeader(index, store []byte) (h RPMHeader, err error) {
 		1004: &h.Summary, 1011: &h.Vendor, 1014: &h.License, 1022: &h.Arch,
 	} {
 		if *field, err = rpmTag(index, store, tag); err != nil {
+			return h, err
+		}
+	}
+	for tag, field := range map[uint32]*[]string{1047: &h.Provides, 1049: &h.Requires} {
+		if *field, err = rpmStrings(index, store, tag, maxRPMCapabilities); err != nil && !errors.Is(err, ErrUnsupported) {
 			return h, err
 		}
 	}

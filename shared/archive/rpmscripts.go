@@ -38,11 +38,11 @@ func ReadRPMScripts(r io.Reader) ([]RPMScript, error) {
 	}
 	var all []RPMScript
 	for _, tag := range rpmScripts {
-		bodies, err := rpmStrings(index, store, tag.body)
+		bodies, err := rpmStrings(index, store, tag.body, maxRPMScripts)
 		if err != nil {
 			return nil, err
 		}
-		programs, err := rpmStrings(index, store, tag.prog)
+		programs, err := rpmStrings(index, store, tag.prog, maxRPMScripts)
 		if err != nil {
 			return nil, err
 		}
@@ -60,9 +60,9 @@ func ReadRPMScripts(r io.Reader) ([]RPMScript, error) {
 	return all, nil
 }
 
-// rpmStrings gives all strings of a tag; none where the package has no such
-// tag.
-func rpmStrings(index, store []byte, tag uint32) ([]string, error) {
+// rpmStrings gives all strings of a tag, of which there may be up to limit;
+// none where the package has no such tag.
+func rpmStrings(index, store []byte, tag, limit uint32) ([]string, error) {
 	const stringType, stringArray = 6, 8
 	for ; len(index) > 0; index = index[16:] {
 		if binary.BigEndian.Uint32(index) != tag {
@@ -74,8 +74,8 @@ func rpmStrings(index, store []byte, tag uint32) ([]string, error) {
 			return nil, damaged(nil, "rpm: tag %d has type %d", tag, kind)
 		case at > int64(len(store)):
 			return nil, damaged(nil, "rpm: tag %d lies outside the header", tag)
-		case count > maxRPMScripts:
-			return nil, unsupported("rpm: tag %d has %d strings; the most read is %d", tag, count, maxRPMScripts)
+		case count > limit:
+			return nil, unsupported("rpm: tag %d has %d strings; the most read is %d", tag, count, limit)
 		case kind == stringType:
 			count = 1
 		}

@@ -83,6 +83,10 @@ func debianPackage(f fields) (Package, error) {
 	if strings.Contains(strings.ToLower(p.Version), "ubuntu") || strings.Contains(strings.ToLower(p.Supplier), "ubuntu") {
 		p.Namespace = "ubuntu"
 	}
+	p.Requires, p.NeedsStated = debianRequires(f.get("pre-depends"), f.get("depends")), true
+	for _, r := range debianRequires(f.get("provides")) {
+		p.Provides = append(p.Provides, r.Names...)
+	}
 	p = p.withQualifier("arch", f.get("architecture"))
 	if m := debianRelease.FindStringSubmatch(p.Version); m != nil && p.Namespace == "debian" {
 		p = p.withQualifier("distro", "debian-"+m[1])

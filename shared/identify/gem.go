@@ -49,7 +49,7 @@ func ParseGemMetadata(data []byte) (Package, error) {
 	p := Package{
 		Type: purl.TypeGem, Name: scalar(member(spec, "name")), Version: scalar(member(member(spec, "version"), "version")),
 		Description: scalar(member(spec, "summary")), Licenses: scalars(member(spec, "licenses")),
-		Supplier: strings.Join(scalars(member(spec, "authors")), ", "),
+		Supplier: strings.Join(scalars(member(spec, "authors")), ", "), Requires: gemRequires(member(spec, "dependencies")), NeedsStated: true,
 	}
 	if p.Name == "" || p.Version == "" {
 		return Package{}, fmt.Errorf("gem metadata %w: no name and version", ErrNoPackage)
@@ -58,6 +58,19 @@ func ParseGemMetadata(data []byte) (Package, error) {
 		p = p.withQualifier("platform", platform)
 	}
 	return p, nil
+}
+
+// gemRequires reads the runtime dependencies of a specification.
+func gemRequires(n *yaml.Node) (all []Requirement) {
+	if n == nil || n.Kind != yaml.SequenceNode {
+		return nil
+	}
+	for _, one := range n.Content {
+		if scalar(member(one, "type")) != ":development" {
+			all = need(all, scalar(member(one, "name")), "")
+		}
+	}
+	return all
 }
 
 // gemStub is the line RubyGems writes on top of an installed specification.

@@ -23,6 +23,8 @@ func ParsePackageJSON(data []byte) (Package, error) {
 		License     json.RawMessage `json:"license"`
 		Licenses    json.RawMessage `json:"licenses"` // deprecated spelling, still met
 		Author      json.RawMessage `json:"author"`
+		Needs       json.RawMessage `json:"dependencies"`
+		Optional    json.RawMessage `json:"optionalDependencies"`
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -35,6 +37,14 @@ func ParsePackageJSON(data []byte) (Package, error) {
 	p := Package{
 		Type: purl.TypeNPM, Name: text(m.Name), Version: text(m.Version), Description: text(m.Description),
 		Supplier: textOr(m.Author, "name"),
+	}
+	p.NeedsStated = true
+	for _, raw := range []json.RawMessage{m.Needs, m.Optional} {
+		var ranges map[string]string
+		if len(raw) > 0 && json.Unmarshal(raw, &ranges) != nil {
+			p.NeedsStated = false
+		}
+		p.Requires = needAll(p.Requires, ranges)
 	}
 	if p.Name == "" || p.Version == "" {
 		return Package{}, fmt.Errorf("package.json %w: no name and version", ErrNoPackage)

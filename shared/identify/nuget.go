@@ -20,6 +20,12 @@ func ParseNuspec(data []byte) (Package, error) {
 			Description string `xml:"description"`
 			License     string `xml:"license"`
 			LicenseURL  string `xml:"licenseUrl"`
+			Needs       struct {
+				Dependency []nuspecDependency `xml:"dependency"` // before NuGet 2.0
+				Group      []struct {
+					Dependency []nuspecDependency `xml:"dependency"`
+				} `xml:"group"`
+			} `xml:"dependencies"`
 		} `xml:"metadata"`
 	}
 	if err := decodeXML(data, &m); err != nil {
@@ -29,6 +35,15 @@ func ParseNuspec(data []byte) (Package, error) {
 		Type: purl.TypeNuget, Name: strings.TrimSpace(m.Metadata.ID), Version: strings.TrimSpace(m.Metadata.Version),
 		Supplier: m.Metadata.Authors, Description: m.Metadata.Description,
 	}
+	needs := m.Metadata.Needs.Dependency
+	for _, g := range m.Metadata.Needs.Group {
+		needs = append(needs, g.Dependency...) // one group for each framework
+	}
+	ranges := map[string]string{}
+	for _, d := range needs {
+		ranges[d.ID] = d.Version
+	}
+	p.Requires, p.NeedsStated = needAll(nil, ranges), true
 	if p.Name == "" || p.Version == "" || strings.Contains(p.Name+p.Version, "$") {
 		return Package{}, fmt.Errorf("nuspec %w: no id and version", ErrNoPackage)
 	}
@@ -38,6 +53,11 @@ func ParseNuspec(data []byte) (Package, error) {
 		p.Licenses = []string{l}
 	}
 	return p, nil
+}
+
+type nuspecDependency struct {
+	ID      string `xml:"id,attr"`
+	Version string `xml:"version,attr"`
 }
 
 // decodeXML reads UTF-8 XML; other encodings that are a superset of ASCII are

@@ -18,6 +18,13 @@ type Package struct {
 	Licenses    []string          // as declared
 	Supplier    string
 	Description string
+	Requires    []Requirement     // what it says it needs, in order
+	Provides    []string          // other names under which it is needed
+	DependsOn   []string          // purls of the exact packages it says it needs
+	Hashes      map[string]string // of its file, as a lock file notes them: hexadecimal, by CycloneDX's names of algorithms
+	// NeedsStated says that Requires is all the package needs to run: its
+	// metadata has a place for that.
+	NeedsStated bool
 	// Inferred says from what a part of the name had to be guessed; "" when
 	// the metadata states all of it.
 	Inferred string

@@ -17,6 +17,7 @@ func ParsePKGINFO(data []byte, format string) (Package, error) {
 	}
 	p := Package{}
 	arch, pkgbase := "", ""
+	var depends, provides []string
 	for line := range bytes.Lines(data) {
 		key, value, ok := strings.Cut(string(bytes.TrimSpace(line)), "=")
 		if !ok || strings.HasPrefix(key, "#") {
@@ -36,6 +37,10 @@ func ParsePKGINFO(data []byte, format string) (Package, error) {
 			arch = value
 		case "pkgbase", "origin":
 			pkgbase = value
+		case "depend":
+			depends = append(depends, value)
+		case "provides":
+			provides = append(provides, value)
 		case "license":
 			if len(p.Licenses) < maxLicenses {
 				p.Licenses = append(p.Licenses, value)
@@ -53,6 +58,7 @@ func ParsePKGINFO(data []byte, format string) (Package, error) {
 	default:
 		return Package{}, fmt.Errorf("no .PKGINFO is known in %s packages", format)
 	}
+	p.Requires, p.Provides, p.NeedsStated = listed(depends), provided(provides), true
 	if pkgbase != p.Name {
 		p = p.withQualifier("upstream", pkgbase)
 	}
@@ -87,6 +93,10 @@ func ParseAPKInstalled(data []byte, found func(Package)) {
 		}
 		// paragraph folds case, so "P" and "p" (provides), "A" and "a" share a
 		// slot; the upper-case field of each pair comes first in the format.
+		p.Requires, p.NeedsStated = listed(strings.Fields(f.get("d"))), true
+		if both := f["p"]; len(both) > 1 {
+			p.Provides = provided(strings.Fields(both[1]))
+		}
 		if p.Name == "" || p.Version == "" {
 			continue
 		}

@@ -13,8 +13,10 @@ func ParsePythonMetadata(data []byte) (Package, error) {
 	f, _ := paragraph(data, foldLines)
 	p := Package{
 		Type: purl.TypePyPi, Name: f.get("name"), Version: f.get("version"), Description: f.get("summary"),
-		Supplier: f.get("author"),
+		Supplier: f.get("author"), Requires: pythonRequires(f["requires-dist"]),
 	}
+	// Before version 1.2 of the metadata there was no such field.
+	p.NeedsStated = p.Requires != nil || f.get("metadata-version") > "1.1"
 	if p.Name == "" || p.Version == "" {
 		return Package{}, errors.New("metadata has no Name and Version")
 	}

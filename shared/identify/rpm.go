@@ -80,6 +80,7 @@ func rpmPackage(h archive.RPMHeader) (Package, error) {
 	if h.License != "" {
 		p.Licenses = []string{h.License}
 	}
+	p.Requires, p.Provides, p.NeedsStated = listed(h.Requires), provided(h.Provides), true
 	vendor := strings.ToLower(h.Vendor)
 	for _, v := range rpmVendors {
 		if strings.Contains(vendor, v.word) {

@@ -1,0 +1,3 @@
+package sbom
+
+func wantsLockFile(e *entry) bool { return false }
