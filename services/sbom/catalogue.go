@@ -21,7 +21,8 @@ type Result struct {
 	Concluded  string            // licence that the artifact's own licence files amount to, an SPDX expression or ""
 	Components []Component       // sorted, each once
 	Needs      Needs
-	Problems   []archive.Problem // why the list may be short; empty means everything was looked at
+	BuiltWith  []identify.Package // what was installed where it was built
+	Problems   []archive.Problem  // why the list may be short; empty means everything was looked at
 	// Notes are files that look like a package's metadata but could not be
 	// read, at places where no installed package would have them.
 	Notes []string
@@ -170,6 +171,13 @@ func (c *cataloguer) file(ctx context.Context, e *entry, content io.Reader) erro
 			tell()
 		}
 		return c.judge(e, "os-release", src, err)
+	}
+	if isBuildInfo(e) {
+		data, err := src.all(identify.MaxMetadata)
+		if err == nil {
+			c.result.BuiltWith, err = identify.ParseBuildInfo(data)
+		}
+		return c.judge(e, "buildinfo", src, err)
 	}
 	if c.texts.wants(e) {
 		err := c.texts.note(e, src)

@@ -120,3 +120,16 @@ func hashList(sums map[string]string) *[]cdx.Hash {
 	}
 	return &out
 }
+
+// formulation lists what was installed where the artifact was built: none of
+// it is in the artifact.
+func (r *Result) formulation() *[]cdx.Formula {
+	if len(r.BuiltWith) == 0 {
+		return nil
+	}
+	var with []cdx.Component
+	for _, p := range r.BuiltWith {
+		with = append(with, cdx.Component{Type: cdx.ComponentTypeLibrary, Name: p.FullName(), Version: p.Version, PackageURL: p.PURL()})
+	}
+	return &[]cdx.Formula{{Components: &with}}
+}

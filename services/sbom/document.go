@@ -55,6 +55,7 @@ func (r *Result) cycloneDX(f Format, s Subject) ([]byte, error) {
 		bom.Metadata.Timestamp = s.Received.UTC().Truncate(time.Second).Format(time.RFC3339)
 	}
 	bom.Components = &components
+	bom.Formulation = r.formulation()
 	bom.Dependencies = &dependencies
 	bom.Compositions = &compositions
 	var out bytes.Buffer

@@ -15,7 +15,8 @@ import (
 	"assize.dev/shared/identify"
 )
 
-// program reads what Go's linker and cargo-auditable note in programs.
+// program reads what Go's linker, cargo-auditable and the version resources of
+// Windows note in programs.
 type program struct{}
 
 func (program) name() string { return "program" }
@@ -42,6 +43,14 @@ func (program) extract(e *entry, src *source) ([]identify.Package, error) {
 				built.Main.DependsOn = append(built.Main.DependsOn, p.PURL())
 			}
 			found = append(found, built.Main)
+		}
+	}
+	if e.Content == archive.PE && len(found) == 0 {
+		p, err := identify.ReadPEVersion(r)
+		if err == nil {
+			found = append(found, p)
+		} else if !errors.Is(err, identify.ErrNoVersion) {
+			return nil, &misplaced{err} // a program that runs without it
 		}
 	}
 	crates, err := auditedCrates(r, size, e.Content)

@@ -117,6 +117,11 @@ func isRPMDatabase(e *entry) bool {
 	return false
 }
 
+// isBuildInfo: what makepkg notes of where it built the artifact.
+func isBuildInfo(e *entry) bool {
+	return e.Root && e.Path == ".BUILDINFO" && e.Artifact.Format == identify.Arch
+}
+
 func isOSRelease(e *entry) bool {
 	return e.Path == "etc/os-release" || e.Path == "usr/lib/os-release"
 }

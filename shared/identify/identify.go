@@ -184,12 +184,17 @@ func readMetadata(content io.Reader, limit int64) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// identifyBinary names a Go program by its main module. Other programs do
-// not say which package they are.
+// identifyBinary names a Go program by its main module, and a Windows program
+// by its version resource. Other programs do not say which package they are.
 func identifyBinary(r io.ReaderAt, format string) Identity {
 	program, err := ReadGoProgram(r)
 	if err != nil || program.Main.Name == "" {
-		return Identity{Format: format}
+		id := Identity{Format: format}
+		if p, err := ReadPEVersion(r); format == PE && err == nil {
+			id = identityOf(PE, p)
+			id.Reason = "" // such names make no package URL
+		}
+		return id
 	}
 	id := identityOf(format, program.Main)
 	if program.Main.Version == "" {
