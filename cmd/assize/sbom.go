@@ -26,9 +26,10 @@ type sbomCmd struct {
 }
 
 type sbomMakeCmd struct {
-	Format string `help:"Write a document: ${enum}. On a terminal a tree is shown without it." enum:"cyclonedx-1.6,cyclonedx-1.5,cyclonedx-1.7,spdx-2.3," default:""`
-	Output string `short:"o" help:"Write the document to a file, which appears only when it is whole." placeholder:"FILE"`
-	File   string `arg:"" help:"Package to catalogue."`
+	Format string   `help:"Write a document: ${enum}. On a terminal a tree is shown without it." enum:"cyclonedx-1.6,cyclonedx-1.5,cyclonedx-1.7,spdx-2.3," default:""`
+	Import []string `help:"SBOM of the package by somebody else, to be merged and compared; those inside the package are by themselves." placeholder:"FILE" sep:"none" type:"path"`
+	Output string   `short:"o" help:"Write the document to a file, which appears only when it is whole." placeholder:"FILE"`
+	File   string   `arg:"" help:"Package to catalogue."`
 }
 
 func (sbomMakeCmd) Help() string {
@@ -56,7 +57,18 @@ func (c *sbomMakeCmd) Run(ctx context.Context, g *globals) error {
 	if err != nil {
 		return err
 	}
-	result, subject, err := sbom.CatalogueFile(ctx, f, filepath.Base(c.File), at, archive.Limits{})
+	var beside []sbom.Beside
+	for _, path := range c.Import {
+		document, err := readBounded(path, maxSBOM)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if _, err := sbom.Read(document); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		beside = append(beside, sbom.Beside{Name: filepath.Base(path), Document: document})
+	}
+	result, subject, err := sbom.CatalogueFile(ctx, f, filepath.Base(c.File), at, archive.Limits{}, beside...)
 	var stopped *isolate.Stopped
 	if errors.As(err, &stopped) {
 		g.complain(fmt.Errorf("%s: cataloguing it was %s: there is no document", c.File, stopped.Reason))
@@ -161,6 +173,9 @@ func (p printer) catalogue(r *sbom.Result) error {
 		}
 	}
 	fmt.Fprintln(&out, counted(len(r.Components), "component"))
+	for _, i := range r.Imported {
+		fmt.Fprintf(&out, "merged %s\n", printable(i.String()))
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(&out, "%s %s\n", p.tinted(yellow, "not read:"), printable(note))
 	}

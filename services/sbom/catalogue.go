@@ -21,6 +21,7 @@ type Result struct {
 	Concluded  string            // licence that the artifact's own licence files amount to, an SPDX expression or ""
 	Components []Component       // sorted, each once
 	Needs      Needs
+	Imported   []Imported
 	BuiltWith  []identify.Package // what was installed where it was built
 	Problems   []archive.Problem  // why the list may be short; empty means everything was looked at
 	// Notes are files that look like a package's metadata but could not be
@@ -55,8 +56,9 @@ const (
 
 // Catalogue lists the components in the size bytes of r, which id describes.
 // The error is of reading r or of ctx; whatever is wrong with the bytes is a
-// problem of the result.
-func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id identify.Identity, limits archive.Limits) (*Result, error) {
+// problem of the result. What is listed in SBOMs that lie beside the artifact
+// is merged.
+func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id identify.Identity, limits archive.Limits, beside ...Beside) (*Result, error) {
 	storage := &source{at: r}
 	r = storage // whose failure is no fault of the bytes
 	c := &cataloguer{root: id, limits: limits, extractors: extractors(), jars: jars{}, image: newImage(id), seen: newCollection(id)}
@@ -66,6 +68,12 @@ func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id i
 	}
 	if err != nil {
 		return nil, fmt.Errorf("catalogue %s: %w", name, err)
+	}
+	for _, b := range beside {
+		e := &entry{Path: b.Name, Name: besideName, Artifact: id}
+		if err := c.judge(e, "sbom", &source{}, c.take(e, b.Document)); err != nil {
+			return nil, err
+		}
 	}
 	c.jars.each(c.found)
 	if !c.image.settle() {
@@ -81,6 +89,7 @@ func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id i
 		one.Concluded = license.Conclude(one.Licenses, c.texts.concluded(one))
 	}
 	c.result.link(&c.seen.self)
+	c.result.compareImported()
 	c.result.Concluded = license.Conclude(id.Licenses, conclude(c.texts.root))
 	if c.seen.omitted > 0 {
 		c.problem(name, archive.KindLimit, fmt.Sprintf("components: %d beyond the limit of %d are not listed", c.seen.omitted, maxComponents))
@@ -171,6 +180,16 @@ func (c *cataloguer) file(ctx context.Context, e *entry, content io.Reader) erro
 			tell()
 		}
 		return c.judge(e, "os-release", src, err)
+	}
+	if e.Name != "" && isSBOM(e) {
+		document, err := src.all(maxImportedBytes)
+		switch {
+		case errors.Is(err, errTooLarge):
+			err = &misplaced{err}
+		case err == nil:
+			err = c.take(e, document)
+		}
+		return c.judge(e, "sbom", src, err)
 	}
 	if isBuildInfo(e) {
 		data, err := src.all(identify.MaxMetadata)

@@ -26,6 +26,7 @@ type order struct {
 	Subject  Subject
 	Format   Format // of the document wanted; "" wants the result
 	Limits   archive.Limits
+	Beside   []Beside
 }
 
 // finding is what a child answers.
@@ -69,7 +70,7 @@ func catalogueInChild(ctx context.Context, file *os.File, request []byte) ([]byt
 		return nil, err
 	}
 	id.PURL = cmp.Or(id.PURL, o.PURL)
-	result, err := Catalogue(ctx, file, info.Size(), o.Filename, id, o.Limits)
+	result, err := Catalogue(ctx, file, info.Size(), o.Filename, id, o.Limits, o.Beside...)
 	if err != nil {
 		return nil, err
 	}

@@ -14,22 +14,26 @@ import (
 // Relation says what a component is to the artifact.
 type Relation string
 
-// The relations.
+// The relations. A component that is found in several ways has the first of
+// them that holds.
 const (
 	Contains Relation = "contains" // its files or compiled code are in the artifact
 	Requires Relation = "requires" // the artifact's metadata names this exact version
+	Locked   Relation = "locked"   // a lock file in the artifact names this exact version
+	Stated   Relation = "stated"   // an SBOM in or beside the artifact lists it, and nothing else does
 )
+
+var relations = []Relation{Contains, Requires, Locked, Stated}
 
 // Component is one package found in the artifact.
 type Component struct {
 	identify.Package
-	PURL     string   // "" where the metadata gives no full identity
-	Relation Relation // Contains, if both hold
+	PURL     string // "" where the metadata gives no full identity
+	Relation Relation
 	// Concluded is what the licence files beside it amount to, an SPDX
 	// expression; "" if there are none, or none that is known.
 	Concluded string
 	Needs     Needs
-	Locked    bool     // named by a lock file
 	File      string   // name of the file that is the component, "" where it is many
 	Format    string   // of that file: see identify.Identity
 	Paths     []string // where it was found, the first few, sorted
@@ -83,11 +87,13 @@ func (c *collection) add(e *entry, p identify.Package) {
 		}
 		return
 	}
-	if wantsGoMod(e) {
+	switch {
+	case wantsGoMod(e):
 		one.Relation = Requires
-	}
-	if wantsLockFile(e) {
-		one.Relation, one.Locked = Requires, true
+	case wantsLockFile(e):
+		one.Relation = Locked
+	case isSBOM(e), e.Name == besideName:
+		one.Relation = Stated
 	}
 	known := c.all[one.key()]
 	if known == nil {
@@ -102,10 +108,9 @@ func (c *collection) add(e *entry, p identify.Package) {
 		}
 	}
 	known.Found++
-	if one.Relation == Contains {
-		known.Relation = Contains
+	if slices.Index(relations, one.Relation) < slices.Index(relations, known.Relation) {
+		known.Relation = one.Relation
 	}
-	known.Locked = known.Locked && one.Locked
 	known.merge(p)
 	if at := e.Location(); len(known.Paths) < maxPaths && !slices.Contains(known.Paths, at) {
 		known.Paths = append(known.Paths, at)

@@ -96,6 +96,9 @@ func (r *Result) properties() *[]cdx.Property {
 	for _, p := range r.Problems {
 		out = append(out, cdx.Property{Name: "assize:problem", Value: printable(p.Path + ": " + p.Kind + ": " + p.Detail)})
 	}
+	for _, i := range r.Imported {
+		out = append(out, cdx.Property{Name: "assize:imported", Value: printable(i.String())})
+	}
 	for _, n := range r.Notes {
 		out = append(out, cdx.Property{Name: "assize:unread", Value: printable(n)})
 	}

@@ -18,8 +18,8 @@ import (
 // at is the time that its documents carry; the same bytes, name and time make
 // the same documents. An error that is a *isolate.Stopped or *isolate.Failed
 // says that nothing can be told of the file.
-func CatalogueFile(ctx context.Context, file *os.File, name string, at time.Time, limits archive.Limits) (*Result, Subject, error) {
-	f, err := catalogueIn(ctx, children, file, order{Filename: name, Subject: Subject{Filename: name, Received: at}, Limits: limits})
+func CatalogueFile(ctx context.Context, file *os.File, name string, at time.Time, limits archive.Limits, beside ...Beside) (*Result, Subject, error) {
+	f, err := catalogueIn(ctx, children, file, order{Filename: name, Subject: Subject{Filename: name, Received: at}, Limits: limits, Beside: beside})
 	if err != nil {
 		return nil, Subject{}, err
 	}

@@ -36,7 +36,7 @@ func (r *Result) link(self *Component) {
 	r.Needs = l.needs(self, artifact)
 	for i := range r.Components {
 		c := &r.Components[i]
-		if c.Relation == Requires && !c.Locked {
+		if c.Relation == Requires {
 			r.Needs.Met = append(r.Needs.Met, i)
 		}
 		c.Requires, c.Provides, c.DependsOn = nil, nil, nil

@@ -32,7 +32,8 @@ type Listed struct {
 
 // Bounds of a foreign document.
 const (
-	maxForeign = 64 << 20 // bytes
+	maxForeign = 64 << 20  // bytes
+	maxObjects = 1_000_000 // opening braces; a parsed one takes up to a kilobyte
 	maxListed  = 200_000
 )
 
@@ -40,6 +41,9 @@ const (
 func Read(document []byte) (*Listing, error) {
 	if len(document) > maxForeign {
 		return nil, fmt.Errorf("read SBOM: %d bytes, at most %d", len(document), maxForeign)
+	}
+	if n := bytes.Count(document, []byte("{")); n > maxObjects {
+		return nil, fmt.Errorf("read SBOM: %d objects, at most %d", n, maxObjects)
 	}
 	var kind struct {
 		BOMFormat   string `json:"bomFormat"`

@@ -47,13 +47,20 @@ func (r *Result) spdx(s Subject) ([]byte, error) {
 		p := c.spdx(refs)
 		doc.Packages = append(doc.Packages, p)
 		kind := common.TypeRelationshipContains
-		switch {
-		case c.Locked:
-			kind = common.TypeRelationshipOther
-		case c.Relation == Requires:
+		switch c.Relation {
+		case Requires:
 			kind = common.TypeRelationshipDependsOn
+		case Locked:
+			kind = common.TypeRelationshipOther
 		}
-		doc.Relationships = append(doc.Relationships, relation(root.PackageSPDXIdentifier, kind, p.PackageSPDXIdentifier))
+		r := relation(root.PackageSPDXIdentifier, kind, p.PackageSPDXIdentifier)
+		switch c.Relation {
+		case Locked:
+			r.RelationshipComment = "a lock file in the artifact names it"
+		case Stated:
+			r.RelationshipComment = "an SBOM in or beside the artifact says so, and nothing else does"
+		}
+		doc.Relationships = append(doc.Relationships, r)
 	}
 	element := func(i int) common.ElementID { return doc.Packages[1+i].PackageSPDXIdentifier }
 	for i := range r.Components {
