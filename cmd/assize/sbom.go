@@ -26,10 +26,13 @@ type sbomCmd struct {
 }
 
 type sbomMakeCmd struct {
-	Format string   `help:"Write a document: ${enum}. On a terminal a tree is shown without it." enum:"cyclonedx-1.6,cyclonedx-1.5,cyclonedx-1.7,spdx-2.3," default:""`
-	Import []string `help:"SBOM of the package by somebody else, to be merged and compared; those inside the package are by themselves." placeholder:"FILE" sep:"none" type:"path"`
-	Output string   `short:"o" help:"Write the document to a file, which appears only when it is whole." placeholder:"FILE"`
-	File   string   `arg:"" help:"Package to catalogue."`
+	Format     string   `help:"Write a document: ${enum}. On a terminal a tree is shown without it." enum:"cyclonedx-1.6,cyclonedx-1.5,cyclonedx-1.7,spdx-2.3," default:""`
+	Vulns      bool     `help:"Write known vulnerabilities into the document, and what VEX says of them."`
+	Advisories string   `help:"Advisories for --vulns: see assize scan. Without it those count that assize advisories update has fetched." env:"ASSIZE_ADVISORIES" placeholder:"DIR" type:"path"`
+	VEX        []string `name:"vex" help:"VEX statements for --vulns (OpenVEX, CSAF, CycloneDX), or a directory of them." placeholder:"FILE" sep:"none"`
+	Import     []string `help:"SBOM of the package by somebody else, to be merged and compared; those inside the package are by themselves." placeholder:"FILE" sep:"none" type:"path"`
+	Output     string   `short:"o" help:"Write the document to a file, which appears only when it is whole." placeholder:"FILE"`
+	File       string   `arg:"" help:"Package to catalogue."`
 }
 
 func (sbomMakeCmd) Help() string {
@@ -37,13 +40,16 @@ func (sbomMakeCmd) Help() string {
 schema, or are not written. The same file makes the same document: its time is
 SOURCE_DATE_EPOCH if that is set, else when FILE was last modified.
 
-Exit codes: 0 everything was looked at, 2 something could not be (the document
-says what, and that it is incomplete), 3 error.
+Exit codes: 0 everything was looked at, 2 something could not be, or, with
+--vulns, evaluated (the document says what), 3 error. Vulnerabilities do not
+change it: assize scan is for that.
 
 Examples:
   assize sbom app.tgz
   assize sbom -o app.cdx.json app.tgz
   assize sbom --format spdx-2.3 -o app.spdx.json app.tgz
+  assize sbom --vulns --vex vendor.vex.json -o app.cdx.json app.tgz
+  assize sbom --import vendor.spdx.json -o merged.cdx.json app.tgz
   assize sbom diff app-1.cdx.json app-2.spdx.json`
 }
 
@@ -77,6 +83,11 @@ func (c *sbomMakeCmd) Run(ctx context.Context, g *globals) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
+	if c.Vulns {
+		if err := c.evaluate(ctx, g, result); err != nil {
+			return err
+		}
+	}
 	if c.Format == "" && c.Output == "" && !g.JSON && isTerminal(g.stdout) {
 		err = g.printer().catalogue(result)
 	} else {
@@ -88,6 +99,41 @@ func (c *sbomMakeCmd) Run(ctx context.Context, g *globals) error {
 	if !result.Complete() {
 		g.complain(fmt.Errorf("%s: incomplete: %s", c.File, result.Reason()))
 		return status(exitUndetermined)
+	}
+	if n := len(result.Unevaluated); n > 0 {
+		g.complain(fmt.Errorf("%s: vulnerabilities of %s are not known: %s", c.File, counted(n, "component"), result.Unevaluated[0]))
+		return status(exitUndetermined)
+	}
+	return nil
+}
+
+// evaluate finds what is known to be wrong with the components.
+func (c *sbomMakeCmd) evaluate(ctx context.Context, g *globals, r *sbom.Result) error {
+	advisories, err := loadAdvisories(ctx, g, c.Advisories, c.VEX)
+	if err != nil {
+		return err
+	}
+	judge, _, done, err := advisories.Judge(r.Identity.PURL)
+	if err != nil {
+		return err
+	}
+	defer done()
+	purls := []string{r.Identity.PURL}
+	for i := range r.Components {
+		purls = append(purls, r.Components[i].PURL)
+	}
+	for _, purl := range purls {
+		if purl == "" {
+			continue
+		}
+		j := judge(purl)
+		if why := notEvaluated(&j); why != "" {
+			r.Unevaluated = append(r.Unevaluated, purl+": "+strings.TrimPrefix(why, purl+": "))
+		}
+		for _, f := range j.Findings {
+			f.Component = purl
+			r.Vulnerabilities = append(r.Vulnerabilities, f)
+		}
 	}
 	return nil
 }
@@ -141,6 +187,10 @@ func (p printer) catalogue(r *sbom.Result) error {
 	id := r.Identity
 	fmt.Fprintf(&out, "%s%s\n", cmp.Or(printable(strings.TrimSpace(id.Name+" "+id.Version)), "an unnamed "+id.Format), licenceOf(id.Licenses, r.Concluded))
 	groups := map[string][]string{}
+	found := map[string][]string{}
+	for _, f := range r.Vulnerabilities {
+		found[f.Component] = append(found[f.Component], fmt.Sprintf("%s (%s)", f.ID, f.Severity))
+	}
 	for i := range r.Components {
 		c := &r.Components[i]
 		where := ""
@@ -148,6 +198,9 @@ func (p printer) catalogue(r *sbom.Result) error {
 			where = c.Paths[0][:i]
 		}
 		line := fmt.Sprintf("%s %s%s", printable(cmp.Or(c.PURL, c.FullName()+" "+c.Version)), p.tinted(dim, string(c.Relation)), licenceOf(c.Licenses, c.Concluded))
+		if c.PURL != "" && len(found[c.PURL]) > 0 {
+			line += "  " + p.tinted(red, printable(strings.Join(found[c.PURL], ", ")))
+		}
 		groups[where] = append(groups[where], line)
 	}
 	var places []string

@@ -12,6 +12,7 @@ import (
 
 	"assize.dev/services/sbom/internal/license"
 	"assize.dev/shared/archive"
+	"assize.dev/shared/event"
 	"assize.dev/shared/identify"
 )
 
@@ -22,8 +23,13 @@ type Result struct {
 	Components []Component       // sorted, each once
 	Needs      Needs
 	Imported   []Imported
-	BuiltWith  []identify.Package // what was installed where it was built
-	Problems   []archive.Problem  // why the list may be short; empty means everything was looked at
+	// Vulnerabilities are written into documents where the caller knows any:
+	// findings whose Component is the package URL of a component, or the
+	// artifact's. Unevaluated says of what that is not known.
+	Vulnerabilities []event.Finding
+	Unevaluated     []string
+	BuiltWith       []identify.Package // what was installed where it was built
+	Problems        []archive.Problem  // why the list may be short; empty means everything was looked at
 	// Notes are files that look like a package's metadata but could not be
 	// read, at places where no installed package would have them.
 	Notes []string

@@ -56,6 +56,11 @@ func (r *Result) cycloneDX(f Format, s Subject) ([]byte, error) {
 	}
 	bom.Components = &components
 	bom.Formulation = r.formulation()
+	refs := map[string]string{root.PackageURL: root.BOMRef}
+	for i := range components {
+		refs[components[i].PackageURL] = components[i].BOMRef
+	}
+	bom.Vulnerabilities = r.vulnerabilities(refs)
 	bom.Dependencies = &dependencies
 	bom.Compositions = &compositions
 	var out bytes.Buffer
@@ -98,6 +103,9 @@ func (r *Result) properties() *[]cdx.Property {
 	}
 	for _, i := range r.Imported {
 		out = append(out, cdx.Property{Name: "assize:imported", Value: printable(i.String())})
+	}
+	for _, u := range r.Unevaluated {
+		out = append(out, cdx.Property{Name: "assize:unevaluated", Value: printable(u)})
 	}
 	for _, n := range r.Notes {
 		out = append(out, cdx.Property{Name: "assize:unread", Value: printable(n)})

@@ -88,6 +88,11 @@ func (r *Result) spdx(s Subject) ([]byte, error) {
 			AnnotationType: "OTHER", AnnotationSPDXIdentifier: common.MakeDocElementID("", "DOCUMENT"), AnnotationComment: p.Name + ": " + p.Value,
 		})
 	}
+	elements := map[string]common.ElementID{r.Identity.PURL: root.PackageSPDXIdentifier}
+	for i := range r.Components {
+		elements[r.Components[i].PURL] = element(i)
+	}
+	doc.Annotations = append(doc.Annotations, r.spdxVulnerabilities(elements, created.Format(time.RFC3339))...)
 	doc.OtherLicenses = refs.all()
 	var out bytes.Buffer
 	if err := spdxjson.Write(doc, &out, spdxjson.EscapeHTML(false)); err != nil {
