@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"assize.dev/services/sbom"
+	"assize.dev/services/sign"
 	"assize.dev/shared/archive"
 	"assize.dev/shared/isolate"
 )
@@ -31,6 +32,7 @@ type sbomMakeCmd struct {
 	Advisories string   `help:"Advisories for --vulns: see assize scan. Without it those count that assize advisories update has fetched." env:"ASSIZE_ADVISORIES" placeholder:"DIR" type:"path"`
 	VEX        []string `name:"vex" help:"VEX statements for --vulns (OpenVEX, CSAF, CycloneDX), or a directory of them." placeholder:"FILE" sep:"none"`
 	Import     []string `help:"SBOM of the package by somebody else, to be merged and compared; those inside the package are by themselves." placeholder:"FILE" sep:"none" type:"path"`
+	Attest     string   `help:"Sign the document: what is written is a Sigstore bundle with an in-toto statement about FILE. The key is a file or a reference, see assize sign." placeholder:"KEY"`
 	Output     string   `short:"o" help:"Write the document to a file, which appears only when it is whole." placeholder:"FILE"`
 	File       string   `arg:"" help:"Package to catalogue."`
 }
@@ -44,11 +46,16 @@ Exit codes: 0 everything was looked at, 2 something could not be, or, with
 --vulns, evaluated (the document says what), 3 error. Vulnerabilities do not
 change it: assize scan is for that.
 
+An attestation is verified by cosign too:
+cosign verify-blob-attestation --key pub.pem --bundle app.sbom.sigstore.json \
+  --type https://cyclonedx.org/bom --insecure-ignore-tlog app.tgz
+
 Examples:
   assize sbom app.tgz
   assize sbom -o app.cdx.json app.tgz
   assize sbom --format spdx-2.3 -o app.spdx.json app.tgz
   assize sbom --vulns --vex vendor.vex.json -o app.cdx.json app.tgz
+  assize sbom --attest assize.key -o app.sbom.sigstore.json app.tgz
   assize sbom --import vendor.spdx.json -o merged.cdx.json app.tgz
   assize sbom diff app-1.cdx.json app-2.spdx.json`
 }
@@ -88,10 +95,10 @@ func (c *sbomMakeCmd) Run(ctx context.Context, g *globals) error {
 			return err
 		}
 	}
-	if c.Format == "" && c.Output == "" && !g.JSON && isTerminal(g.stdout) {
+	if c.Format == "" && c.Output == "" && c.Attest == "" && !g.JSON && isTerminal(g.stdout) {
 		err = g.printer().catalogue(result)
 	} else {
-		err = c.write(g, result, subject)
+		err = c.write(ctx, g, result, subject)
 	}
 	if err != nil {
 		return err
@@ -138,10 +145,20 @@ func (c *sbomMakeCmd) evaluate(ctx context.Context, g *globals, r *sbom.Result) 
 	return nil
 }
 
-func (c *sbomMakeCmd) write(g *globals, result *sbom.Result, subject sbom.Subject) error {
-	document, err := result.Document(sbom.Format(cmp.Or(c.Format, string(sbom.CycloneDX16))), subject)
+func (c *sbomMakeCmd) write(ctx context.Context, g *globals, result *sbom.Result, subject sbom.Subject) error {
+	format := sbom.Format(cmp.Or(c.Format, string(sbom.CycloneDX16)))
+	document, err := result.Document(format, subject)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if c.Attest != "" {
+		signer, err := openSigner(ctx, c.Attest)
+		if err != nil {
+			return err
+		}
+		if document, _, err = sign.AttestPredicate(ctx, signer, subject.Filename, subject.Digest, format.PredicateType(), document); err != nil {
+			return fmt.Errorf("%s: %w", c.File, err)
+		}
 	}
 	if c.Output == "" {
 		_, err = g.stdout.Write(document)

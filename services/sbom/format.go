@@ -29,6 +29,14 @@ func (f Format) MediaType() string {
 	return "application/spdx+json; version=2.3"
 }
 
+// PredicateType is what in-toto statements call a document of the format.
+func (f Format) PredicateType() string {
+	if f == SPDX23 {
+		return "https://spdx.dev/Document/v2.3"
+	}
+	return "https://cyclonedx.org/bom"
+}
+
 // Document writes the result in a format, as JSON. The same result and
 // subject always make the same bytes, and they keep to the format's official
 // schema: an error means that they would not.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"assize.dev/services/sign/internal/dsse/dssetest"
+	"assize.dev/shared/digest"
 )
 
 func TestDetachEd25519(t *testing.T) {
@@ -124,4 +126,43 @@ func sigstoreGo(public crypto.PublicKey, data, file []byte) error {
 	}
 	_, err = v.Verify(&b, verify.NewPolicy(verify.WithArtifact(bytes.NewReader(file)), verify.WithKey()))
 	return err
+}
+
+func TestAttestPredicate(t *testing.T) {
+	signer := dssetest.Ed25519("a")
+	artifact := []byte("the artifact")
+	document := []byte(`{"bomFormat":"CycloneDX","note":"<&>"}`)
+	bundle, keyID, err := AttestPredicate(t.Context(), signer, "a.tgz", digest.Of(artifact), "https://cyclonedx.org/bom", document)
+	if err != nil || keyID == "" {
+		t.Fatal(err)
+	}
+	statement, err := VerifyEnvelope(signer.Public(), bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !statement.About(digest.Of(artifact)) || statement.About(digest.Of(document)) || statement.PredicateType != "https://cyclonedx.org/bom" || !bytes.Equal(statement.Predicate, document) {
+		t.Errorf("statement %+v", statement)
+	}
+	if _, err := VerifyEnvelope(dssetest.Ed25519("b").Public(), bundle); err == nil {
+		t.Error("another key verified it")
+	}
+	if _, _, err := AttestPredicate(t.Context(), dssetest.MLDSA(t, "a"), "a.tgz", digest.Of(artifact), "x", document); err == nil {
+		t.Error("a bundle by an ML-DSA key was made")
+	}
+	for name, key := range map[string]Signer{"ed25519": signer, "p256": dssetest.P256(t, "a")} {
+		data, _, err := AttestPredicate(t.Context(), key, "a.tgz", digest.Of(artifact), "x", document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sigstoreGo(key.Public(), data, artifact); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := sigstoreGo(key.Public(), data, document); err == nil {
+			t.Errorf("%s: sigstore-go takes it for another file", name)
+		}
+	}
+	large := []byte(`"` + strings.Repeat("x", 2<<20) + `"`)
+	if _, _, err := AttestPredicate(t.Context(), signer, "a.tgz", digest.Of(artifact), "x", large); err != nil {
+		t.Error(err)
+	}
 }

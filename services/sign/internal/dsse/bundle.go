@@ -1,6 +1,7 @@
 package dsse
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 )
@@ -21,6 +22,21 @@ func Bundle(envelope []byte) ([]byte, error) {
 		return nil, fmt.Errorf("bundling: %w", err)
 	}
 	e.Signatures = e.Signatures[:1]
+	return bundle(e)
+}
+
+// SealBundle signs a payload of any size, which Seal does not, as an SBOM may
+// have many megabytes. It returns the bundle and the id of the key.
+func SealBundle(ctx context.Context, payloadType string, payload []byte, signer Signer) (data []byte, keyID string, err error) {
+	e, err := sealed(ctx, payloadType, payload, signer)
+	if err != nil {
+		return nil, "", err
+	}
+	data, err = bundle(e)
+	return data, e.Signatures[0].KeyID, err
+}
+
+func bundle(e *Envelope) ([]byte, error) {
 	return json.Marshal(struct {
 		verifiedByKey
 		Envelope *Envelope `json:"dsseEnvelope"`

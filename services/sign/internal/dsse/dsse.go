@@ -44,10 +44,25 @@ type Signer interface {
 // the same envelope again. Each signature is checked before it leaves, as the
 // key behind a signer elsewhere may have been replaced.
 func Seal[S Signer](ctx context.Context, payloadType string, payload []byte, signers ...S) ([]byte, error) {
+	e, err := sealed(ctx, payloadType, payload, signers...)
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("sealing: %w", err)
+	}
+	if len(data) > MaxEnvelope {
+		return nil, fmt.Errorf("sealing: %w: %d bytes, at most %d", ErrTooLarge, len(data), MaxEnvelope)
+	}
+	return data, nil
+}
+
+func sealed[S Signer](ctx context.Context, payloadType string, payload []byte, signers ...S) (*Envelope, error) {
 	if len(signers) == 0 || len(signers) > maxSignatures {
 		return nil, fmt.Errorf("sealing: %d signers, want 1 to %d", len(signers), maxSignatures)
 	}
-	e := Envelope{PayloadType: payloadType, Payload: payload}
+	e := &Envelope{PayloadType: payloadType, Payload: payload}
 	message := PAE(payloadType, payload)
 	for _, s := range signers {
 		id, err := KeyID(s.Public())
@@ -66,14 +81,7 @@ func Seal[S Signer](ctx context.Context, payloadType string, payload []byte, sig
 		}
 		e.Signatures = append(e.Signatures, Signature{id, sig})
 	}
-	data, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("sealing: %w", err)
-	}
-	if len(data) > MaxEnvelope {
-		return nil, fmt.Errorf("sealing: %w: %d bytes, at most %d", ErrTooLarge, len(data), MaxEnvelope)
-	}
-	return data, nil
+	return e, nil
 }
 
 // ErrTooLarge says that the envelope would be larger than Parse takes.

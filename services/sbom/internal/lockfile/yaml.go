@@ -1,0 +1,93 @@
+package lockfile
+
+import (
+	"errors"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxYAML bounds what may become nodes of a document, which take a hundred
+// times the bytes of the shortest.
+const maxYAML = 1 << 20
+
+// readYAML gives the root of a document, nil if it is empty. Nodes are built
+// without following aliases, and no lock file has any: they count as missing.
+func readYAML(data []byte) (*yaml.Node, error) {
+	marks := 0
+	for i, b := range data {
+		switch b {
+		case '\n', '\r', ',', ':', '?', '[', '{':
+			marks++
+		case '-':
+			if i+1 < len(data) && (data[i+1] == ' ' || data[i+1] == '\t') {
+				marks++
+			}
+		}
+	}
+	if marks > maxYAML {
+		return nil, fmt.Errorf("YAML of more than %d values", maxYAML)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return nil, fmt.Errorf("not the YAML of a lock file: %w", err)
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
+		return nil, nil
+	}
+	root := doc.Content[0]
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		return nil, nil
+	}
+	if root.Kind != yaml.MappingNode {
+		return nil, errors.New("not the YAML of a lock file: want a mapping")
+	}
+	return root, nil
+}
+
+// at finds a value by the keys that lead to it, nil if there is none. It looks
+// at all keys on the way: not for mappings of packages.
+func at(n *yaml.Node, path ...string) *yaml.Node {
+	for _, key := range path {
+		var found *yaml.Node
+		for k, v := range mapping(n) {
+			if k == key {
+				found = v
+				break
+			}
+		}
+		n = found
+	}
+	return n
+}
+
+// mapping iterates over the keys and values of a mapping.
+func mapping(n *yaml.Node) func(func(string, *yaml.Node) bool) {
+	return func(yield func(string, *yaml.Node) bool) {
+		if n == nil || n.Kind != yaml.MappingNode {
+			return
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if !yield(n.Content[i].Value, n.Content[i+1]) {
+				return
+			}
+		}
+	}
+}
+
+// sequence is the elements of a sequence.
+func sequence(n *yaml.Node) []*yaml.Node {
+	if n == nil || n.Kind != yaml.SequenceNode {
+		return nil
+	}
+	return n.Content
+}
+
+// scalar is the text of a scalar at the end of keys.
+func scalar(n *yaml.Node, path ...string) string {
+	n = at(n, path...)
+	if n == nil || n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		return ""
+	}
+	return n.Value
+}
