@@ -47,7 +47,7 @@ go test -race -timeout 20m -skip "$slow" work
 
 step what the race detector makes too slow
 plain go test -run "$slow" ./cmd/assize ./services/sign/internal/signer ./services/sign/internal/pspf
-plain go test -run 'TestMemoryLimit|TestAnalyseTells' ./shared/isolate ./services/sbom
+plain go test -run 'TestMemoryLimit|TestAnalyseTells|TestImageIs|TestHostileMemory' ./shared/isolate ./services/sbom
 plain go test ./services/scan/internal/content
 
 # One binary a package, then each of its targets for a while.

@@ -32,6 +32,7 @@ type sbomMakeCmd struct {
 	Advisories string   `help:"Advisories for --vulns: see assize scan. Without it those count that assize advisories update has fetched." env:"ASSIZE_ADVISORIES" placeholder:"DIR" type:"path"`
 	VEX        []string `name:"vex" help:"VEX statements for --vulns (OpenVEX, CSAF, CycloneDX), or a directory of them." placeholder:"FILE" sep:"none"`
 	Import     []string `help:"SBOM of the package by somebody else, to be merged and compared; those inside the package are by themselves." placeholder:"FILE" sep:"none" type:"path"`
+	Creator    string   `help:"Who stands for the document: an e-mail address or a URL." env:"ASSIZE_SBOM_CREATOR" placeholder:"WHO"`
 	Attest     string   `help:"Sign the document: what is written is a Sigstore bundle with an in-toto statement about FILE. The key is a file or a reference, see assize sign." placeholder:"KEY"`
 	Output     string   `short:"o" help:"Write the document to a file, which appears only when it is whole." placeholder:"FILE"`
 	File       string   `arg:"" help:"Package to catalogue."`
@@ -90,6 +91,7 @@ func (c *sbomMakeCmd) Run(ctx context.Context, g *globals) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
+	subject.Creator = c.Creator
 	if c.Vulns {
 		if err := c.evaluate(ctx, g, result); err != nil {
 			return err

@@ -98,15 +98,6 @@ func supplier(said string) *cdx.OrganizationalEntity {
 	return &cdx.OrganizationalEntity{Name: said}
 }
 
-// creator is who stands for the document.
-func creator(said string) *cdx.OrganizationalEntity {
-	c := supplier(said)
-	if c != nil && c.Contact != nil && c.Name == (*c.Contact)[0].Email {
-		c.Name = ""
-	}
-	return c
-}
-
 // hashList is in the order of the algorithms' names.
 func hashList(sums map[string]string) *[]cdx.Hash {
 	var out []cdx.Hash

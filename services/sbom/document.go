@@ -49,7 +49,7 @@ func (r *Result) cycloneDX(f Format, s Subject) ([]byte, error) {
 		Component:  root,
 		Properties: properties,
 	}
-	bom.Metadata.Manufacturer = creator(s.Creator)
+	bom.Metadata.Manufacturer = supplier(s.Creator)
 	bom.Metadata.Authors = &[]cdx.OrganizationalContact{{Name: cmp.Or(printable(s.Creator), "Assize")}}
 	if !s.Received.IsZero() {
 		bom.Metadata.Timestamp = s.Received.UTC().Truncate(time.Second).Format(time.RFC3339)

@@ -19,25 +19,26 @@ const version = "3.0.0"
 
 // Config is what an operator may set.
 type Config struct {
-	Workers int   `env:"ASSIZE_WORKERS, default=2" help:"artifacts examined at the same time"`
-	Memory  int64 `env:"ASSIZE_SBOM_MEMORY, default=536870912" help:"bytes of memory that the process which examines one artifact may have"`
+	Workers int    `env:"ASSIZE_WORKERS, default=2" help:"artifacts examined at the same time"`
+	Creator string `env:"ASSIZE_SBOM_CREATOR" help:"who stands for the SBOMs: an e-mail address or a URL, which BSI TR-03183-2 asks for"`
+	Memory  int64  `env:"ASSIZE_SBOM_MEMORY, default=536870912" help:"bytes of memory that the process which examines one artifact may have"`
 }
 
 // Analyser answers which components an artifact has.
 type Analyser struct {
 	limits   archive.Limits
 	children *isolate.Pool
+	creator  string
 }
 
 var _ evidence.Analyser = (*Analyser)(nil)
 
 // NewAnalyser makes an analyser that keeps to the limits; zero fields take
-// the defaults of archive.DefaultLimits. memory bounds the process that
-// examines one artifact, in bytes.
-func NewAnalyser(limits archive.Limits, memory int64) *Analyser {
+// the defaults of archive.DefaultLimits.
+func NewAnalyser(limits archive.Limits, c Config) *Analyser {
 	bounds := childLimits
-	bounds.Memory = memory
-	return &Analyser{limits: limits, children: children.With(bounds)}
+	bounds.Memory = c.Memory
+	return &Analyser{limits: limits, children: children.With(bounds), creator: c.Creator}
 }
 
 // Close ends the processes that wait for work.
@@ -60,7 +61,7 @@ func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.An
 	defer file.Close()
 	found, err := catalogueIn(ctx, a.children, file.OS(), order{
 		Filename: artifact.Filename, PURL: artifact.PURL, Format: CycloneDX16, Limits: a.limits,
-		Subject: Subject{Filename: artifact.Filename, Digest: artifact.Digest, SHA512: artifact.SHA512, Received: artifact.Received},
+		Subject: Subject{Filename: artifact.Filename, Digest: artifact.Digest, SHA512: artifact.SHA512, Received: artifact.Received, Creator: a.creator},
 	})
 	var stopped *isolate.Stopped
 	if errors.As(err, &stopped) {

@@ -19,7 +19,7 @@ import (
 )
 
 // stored puts data into a store and returns what the analyser is given.
-func stored(t *testing.T, data []byte, filename string) evidence.Input {
+func stored(t *testing.T, data []byte, filename string) (evidence.Input, blob.Store) {
 	t.Helper()
 	store, err := blob.OpenDir(t.TempDir())
 	if err != nil {
@@ -37,7 +37,7 @@ func stored(t *testing.T, data []byte, filename string) evidence.Input {
 			SHA512: hex.EncodeToString(sum[:]), Size: int64(len(data)), Received: time.Now(),
 		},
 		Bytes: func(ctx context.Context) (*blob.File, error) { return blob.Fetch(ctx, store, blob.BlobKey(d), d) },
-	}
+	}, store
 }
 
 func TestAnalyse(t *testing.T) {
@@ -52,13 +52,13 @@ func TestAnalyse(t *testing.T) {
 		{"truncated", whole[:len(whole)-8], event.Partial, 1},
 		{"text", []byte("text"), event.Complete, 0},
 	}
-	analyser := sbom.NewAnalyser(archive.Limits{}, 0)
+	analyser := sbom.NewAnalyser(archive.Limits{}, sbom.Config{})
 	if analyser.Kind() != event.KindSBOM || analyser.Version() == "" {
 		t.Errorf("kind %q, version %q", analyser.Kind(), analyser.Version())
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := stored(t, tt.data, "a.tgz")
+			in, _ := stored(t, tt.data, "a.tgz")
 			answer, err := analyser.Analyse(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
@@ -86,7 +86,7 @@ func TestAnalyse(t *testing.T) {
 func TestAnalyseTriesAgainWhenBytesAreMissing(t *testing.T) {
 	lost := errors.New("store is away")
 	in := evidence.Input{Bytes: func(context.Context) (*blob.File, error) { return nil, lost }}
-	if _, err := sbom.NewAnalyser(archive.Limits{}, 0).Analyse(t.Context(), in); !errors.Is(err, lost) {
+	if _, err := sbom.NewAnalyser(archive.Limits{}, sbom.Config{}).Analyse(t.Context(), in); !errors.Is(err, lost) {
 		t.Errorf("error %v, want %v", err, lost)
 	}
 }

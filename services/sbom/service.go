@@ -20,7 +20,7 @@ type Service struct {
 func New(c Config, b *bus.Bus, store blob.Store, log *slog.Logger) (*Service, error) {
 	return &Service{
 		runner:   evidence.Runner{Service: "sbom", Bus: b, Store: store, Workers: c.Workers, Log: log},
-		analyser: NewAnalyser(archive.Limits{}, c.Memory),
+		analyser: NewAnalyser(archive.Limits{}, c),
 	}, nil
 }
 
