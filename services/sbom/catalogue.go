@@ -136,6 +136,17 @@ func (e *entry) Location() string {
 	return e.Container + "!" + e.Path
 }
 
+func newEntry(a *archive.Entry, artifact identify.Identity) *entry {
+	return &entry{
+		Path: a.Path, Container: strings.Join(a.Parents[1:], "!"), Name: a.Parents[len(a.Parents)-1], Format: a.Format,
+		Root: len(a.Parents) == 1, Artifact: artifact,
+	}
+}
+
+// mayName refuses files that are never opened where they can be left out:
+// compiled Java classes, which make up most of a jar and name no package.
+func mayName(e *archive.Entry) bool { return !strings.HasSuffix(e.Path, ".class") }
+
 // bytes looks at the artifact itself and walks it if it is a container.
 func (c *cataloguer) bytes(ctx context.Context, r io.ReaderAt, size int64, name string) error {
 	if c.root.Format != identify.PSPF { // which begins with a program that is also seen as an entry
@@ -144,15 +155,15 @@ func (c *cataloguer) bytes(ctx context.Context, r io.ReaderAt, size int64, name 
 			return err
 		}
 	}
-	report, err := archive.Walk(ctx, r, size, name, c.limits, func(ctx context.Context, a *archive.Entry, content io.Reader) error {
+	report, err := archive.WalkWanted(ctx, r, size, name, c.limits, mayName, func(ctx context.Context, a *archive.Entry, content io.Reader) error {
 		c.image.note(a)
+		if a.Type == archive.File && content == nil && a.Format == archive.Zip {
+			c.jars.wants(newEntry(a, c.root)) // takes account of it
+		}
 		if a.Type != archive.File || content == nil {
 			return nil
 		}
-		return c.file(ctx, &entry{
-			Path: a.Path, Container: strings.Join(a.Parents[1:], "!"), Name: a.Parents[len(a.Parents)-1], Format: a.Format,
-			Root: len(a.Parents) == 1, Artifact: c.root,
-		}, content)
+		return c.file(ctx, newEntry(a, c.root), content)
 	})
 	if err != nil {
 		return err

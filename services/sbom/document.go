@@ -68,7 +68,16 @@ func (r *Result) cycloneDX(f Format, s Subject) ([]byte, error) {
 		withoutAcknowledgement(root, components)
 	}
 	encoder := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetEscapeHTML(false)
-	if err := encoder.EncodeVersion(bom, specVersions[f]); err != nil {
+	var err error
+	if bom.SpecVersion = specVersions[f]; f == CycloneDX15 {
+		err = encoder.EncodeVersion(bom, bom.SpecVersion)
+	} else {
+		// Nothing in it is newer than 1.6. The conversion would copy all of
+		// it, which costs more than cataloguing a small package.
+		bom.JSONSchema = "http://cyclonedx.org/schema/bom-" + bom.SpecVersion.String() + ".schema.json"
+		err = encoder.Encode(bom)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("write CycloneDX: %w", err)
 	}
 	return out.Bytes(), nil
@@ -166,6 +175,9 @@ func (c *Component) cycloneDX() cdx.Component {
 	}
 	if c.Inferred != "" {
 		properties = append(properties, cdx.Property{Name: "assize:inferred", Value: c.Inferred})
+	}
+	if c.Development {
+		out.Scope = cdx.ScopeExcluded
 	}
 	if c.File != "" {
 		properties = append(properties, fileProperties(c.File, c.Format)...)

@@ -23,7 +23,7 @@ type extractor interface {
 // extractors are asked in this order; the first that wants a file gets it.
 func extractors() []extractor {
 	return []extractor{
-		program{}, rpmHeader{}, rpmDatabase{},
+		program{}, rpmHeader{}, rpmDatabase{}, locks{},
 		metadata{"npm", wantsPackageJSON, readPackageJSON},
 		metadata{"python", wantsPython, one(identify.ParsePythonMetadata)},
 		metadata{"cargo", wantsCargoToml, readCargoToml},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -166,6 +167,35 @@ func TestDictionaries(t *testing.T) {
 	s = look(t, large(tarOf(files("n.xz", string(large([]byte("x"))), "m.xz", string(xzClaiming([]byte("y"), 22)))...)), "p", Limits{})
 	if len(s.Problems) != 1 || s.Problems[0].Path != "p!n.xz" || s.bodies["p!m.xz!m"] != "y" {
 		t.Errorf("64 MiB inside 64 MiB: %+v, saw %q", s.Problems, s.paths)
+	}
+}
+
+// TestUnwantedFiles of a zip are shown and not opened; elsewhere nobody asks.
+func TestUnwantedFiles(t *testing.T) {
+	bomb := string(make([]byte, 1<<20))
+	damaged := zipOf(files("a.class", "unread", "n.zip", string(zipOf(files("b.class", bomb, "c", "1")...)), "d", "2")...)
+	damaged[bytes.Index(damaged, []byte("unread"))]++ // its checksum is wrong now, unless it is deflated
+	for name, tt := range map[string]struct {
+		data []byte
+		want []string
+	}{
+		"zip": {damaged, []string{"p!a.class -", "p!n.zip", "p!n.zip!b.class -", "p!n.zip!c", "p!d"}},
+		"tar": {tarOf(files("a.class", "x", "d", "2")...), []string{"p!a.class", "p!d"}},
+	} {
+		var got []string
+		report, err := WalkWanted(t.Context(), bytes.NewReader(tt.data), int64(len(tt.data)), "p", Limits{Inflated: 64 << 10},
+			func(e *Entry) bool { return path.Ext(e.Path) != ".class" },
+			func(_ ctx, e *Entry, r reader) error {
+				s := e.FullPath()
+				if r == nil {
+					s += " -"
+				}
+				got = append(got, s)
+				return nil
+			})
+		if err != nil || !report.Complete() || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, %+v, %v", name, got, report.Problems, err)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ type member struct {
 	*Entry
 	body       source // of a File
 	modeKnown  bool
+	unwanted   bool  // its content is not asked for
 	unreadable error // why a File's body cannot be had
 }
 
@@ -36,6 +37,9 @@ func (w *walk) member(c *container, m *member) error {
 			return err
 		}
 		return w.fail(e.FullPath(), m.unreadable)
+	}
+	if m.unwanted {
+		return w.shown(w.visit(w.budget.ctx, e, nil), nil)
 	}
 	if m.body.at != nil {
 		return w.fileAt(c, m)

@@ -24,7 +24,16 @@ var SkipNested = errors.New("skip this nested container")
 // damage and limits are problems of the report, because what was seen before
 // them counts. The report is never nil.
 func Walk(ctx context.Context, src io.ReaderAt, size int64, name string, limits Limits, visit Visitor) (*Report, error) {
+	return WalkWanted(ctx, src, size, name, limits, nil, visit)
+}
+
+// WalkWanted is the same, but files in zips that wants refuses are shown
+// without content and not opened, though their place is checked: neither
+// damage of their content nor containers in them are found. In other formats,
+// which have to be read from front to back, wants is not asked.
+func WalkWanted(ctx context.Context, src io.ReaderAt, size int64, name string, limits Limits, wants func(*Entry) bool, visit Visitor) (*Report, error) {
 	w := newWalk(ctx, limits, visit, func() int64 { return size })
+	w.wants = wants
 	at := &input{at: src, alive: func() error { return w.budget.alive(name) }}
 	return w.run(&source{at: at, size: size, seq: io.NewSectionReader(at, 0, size)}, name)
 }
@@ -98,6 +107,7 @@ func (s *source) head() ([]byte, error) {
 type walk struct {
 	budget  *budget
 	visit   Visitor
+	wants   func(*Entry) bool // nil for all files
 	report  *Report
 	blamed  []error // causes of the report's problems
 	scratch []*bufio.Reader

@@ -88,6 +88,13 @@ func (w *walk) zipEntry(c *container, s *source, dir *zipDirectory, r *zipRecord
 		}
 		return w.member(c, m)
 	}
+	if e.Type == File && w.wants != nil {
+		if e.Parents, e.Format, e.Path = c.parents, c.format, clean(c.names.slashed(r.name)); !w.wants(e) {
+			_, err := dir.contentStart(s, r)
+			m.unwanted, m.unreadable = true, err
+			return w.member(c, m)
+		}
+	}
 	body, err := w.zipBody(s, dir, r, path)
 	if r.differs {
 		w.strange(path, HeaderMismatch, "zip: its own header and the directory differ in size or checksum")

@@ -152,7 +152,7 @@ func identityOf(format string, p Package) Identity {
 // that open accepts. It returns the format of the outermost bytes, and why the
 // walk was incomplete, if it was.
 func walk(ctx context.Context, r io.ReaderAt, size int64, filename string, open func(*archive.Entry) bool, visit func(*archive.Entry, io.Reader) error) (format archive.Format, reason string, err error) {
-	report, err := archive.Walk(ctx, r, size, filename, limits, func(_ context.Context, e *archive.Entry, content io.Reader) error {
+	report, err := archive.WalkWanted(ctx, r, size, filename, limits, namesZip, func(_ context.Context, e *archive.Entry, content io.Reader) error {
 		if err := visit(e, content); err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ type Package struct {
 	Provides    []string          // other names under which it is needed
 	DependsOn   []string          // purls of the exact packages it says it needs
 	Hashes      map[string]string // of its file, as a lock file notes them: hexadecimal, by CycloneDX's names of algorithms
+	Development bool              // needed only to build or test
 	// NeedsStated says that Requires is all the package needs to run: its
 	// metadata has a place for that.
 	NeedsStated bool

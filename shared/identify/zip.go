@@ -25,6 +25,16 @@ func identifyZip(ctx context.Context, r io.ReaderAt, size int64, filename string
 	return id, nil
 }
 
+// namesZip tells which files of a zip may say what it is. Only those are
+// inflated.
+func namesZip(e *archive.Entry) bool {
+	switch path.Base(e.Path) {
+	case "METADATA", "PKG-INFO", "MANIFEST.MF", "pom.properties", "pom.xml", "package.json", "Cargo.toml":
+		return true
+	}
+	return strings.HasSuffix(e.Path, ".nuspec")
+}
+
 // zipContents is what was met in a zip.
 type zipContents struct {
 	jar      Jar

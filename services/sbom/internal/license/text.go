@@ -3,6 +3,7 @@ package license
 import (
 	"cmp"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -50,7 +51,7 @@ func FromText(text []byte) string {
 	}
 	found := usual().Scan(text)
 	if found.Percent < covered {
-		found = all().Scan(text)
+		found = all().scan(text)
 	}
 	if found.Percent < covered {
 		return ""
@@ -91,11 +92,58 @@ var usual = sync.OnceValue(func() *licensecheck.Scanner {
 	return scanner(func(l licensecheck.License) bool { return common[l.ID] })
 })
 
-var all = sync.OnceValue(func() *licensecheck.Scanner {
-	return scanner(func(licensecheck.License) bool { return true })
+// all knows every licence, in several scanners, as one for all of them takes
+// 90 MB to make.
+var all = sync.OnceValue(func() (s scanners) {
+	const parts = 4
+	place := map[string]int{}
+	for i, l := range licensecheck.BuiltinLicenses() {
+		if _, known := place[l.ID]; !known {
+			place[l.ID] = i
+		}
+	}
+	for part := range parts {
+		s = append(s, scanner(func(l licensecheck.License) bool {
+			return place[l.ID]*parts/len(licensecheck.BuiltinLicenses()) == part
+		}))
+	}
+	return s
 })
 
+// scanners know different licences.
+type scanners []*licensecheck.Scanner
+
+// scan joins what they find: of matches that overlap the longest counts, as
+// within one scanner.
+func (s scanners) scan(text []byte) (joined licensecheck.Coverage) {
+	type match struct {
+		licensecheck.Match
+		percent float64 // of the text's words, by its share of its scanner's matches
+	}
+	var matches []match
+	for _, one := range s {
+		found, size := one.Scan(text), 0
+		for _, m := range found.Match {
+			size += m.End - m.Start
+		}
+		for _, m := range found.Match {
+			matches = append(matches, match{m, found.Percent * float64(m.End-m.Start) / float64(size)})
+		}
+	}
+	slices.SortStableFunc(matches, func(a, b match) int { return cmp.Compare(b.End-b.Start, a.End-a.Start) })
+	for _, m := range matches {
+		if !slices.ContainsFunc(joined.Match, func(j licensecheck.Match) bool { return m.Start < j.End && j.Start < m.End }) {
+			joined.Match = append(joined.Match, m.Match)
+			joined.Percent += m.percent
+		}
+	}
+	return joined
+}
+
+// scanner is made of six times the memory that it keeps: the garbage is
+// collected sooner meanwhile.
 func scanner(wanted func(licensecheck.License) bool) *licensecheck.Scanner {
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
 	s, err := licensecheck.NewScanner(slices.DeleteFunc(licensecheck.BuiltinLicenses(), func(l licensecheck.License) bool { return !wanted(l) }))
 	if err != nil {
 		panic(err) // the texts are part of the program

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Bounds of a file besides MaxPackages. Monorepos repeat a package, so there
-// may be more entries than packages.
+// Bounds of a file besides MaxPackages. Projects of many parts repeat a package,
+// so there may be more entries than packages.
 const (
-	maxEntries = 4 * MaxPackages
+	maxEntries = 8 * MaxPackages
 	maxNeeds   = 1 << 20 // of all packages together
 	maxHashes  = 256     // of a package
 )
@@ -32,8 +32,11 @@ func newCollection() *collection {
 // add takes an entry that others of the file call by the keys. One without a
 // usable name is no package and left out.
 func (c *collection) add(p Package, keys ...string) error {
-	if err := c.count(len(p.DependsOn)); err != nil {
-		return err
+	if c.entries++; c.entries > maxEntries {
+		return fmt.Errorf("more than %d entries", maxEntries)
+	}
+	if c.needs += len(p.DependsOn); c.needs > maxNeeds {
+		return fmt.Errorf("more than %d dependencies", maxNeeds)
 	}
 	p.Package = p.Printable()
 	u := p.PURL()
@@ -65,17 +68,6 @@ func (c *collection) add(p Package, keys ...string) error {
 	return nil
 }
 
-// count bounds entries and what they need.
-func (c *collection) count(needs int) error {
-	if c.entries++; c.entries > maxEntries {
-		return fmt.Errorf("more than %d entries", maxEntries)
-	}
-	if c.needs += needs; c.needs > maxNeeds {
-		return fmt.Errorf("more than %d dependencies", maxNeeds)
-	}
-	return nil
-}
-
 // addHashes adds hashes that package i does not have yet.
 func (c *collection) addHashes(i int, hashes []Hash) {
 	p := &c.packages[i]
@@ -91,7 +83,7 @@ func (c *collection) addHashes(i int, hashes []Hash) {
 func (c *collection) markDev(program, development []string) {
 	used := c.reach(program)
 	for i, reached := range c.reach(development) {
-		c.packages[i].Dev = reached && !used[i]
+		c.packages[i].Dev = c.packages[i].Dev || reached && !used[i]
 	}
 }
 

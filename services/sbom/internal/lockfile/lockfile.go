@@ -9,7 +9,6 @@ package lockfile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -38,46 +37,55 @@ type Hash struct {
 // readers has a reader for each base name. A reader adds what it finds up to
 // the error that it returns.
 var readers = map[string]func(*collection, []byte) error{
-	"package-lock.json":            readPackageLock,
-	"npm-shrinkwrap.json":          readPackageLock,
-	"yarn.lock":                    readYarn,
-	"pnpm-lock.yaml":               readPnpm,
-	"bun.lock":                     readBun,
-	"deno.lock":                    readDeno,
-	"Cargo.lock":                   readCargo,
-	"poetry.lock":                  readPoetry,
-	"uv.lock":                      readUV,
-	"pdm.lock":                     readPDM,
-	"pylock.toml":                  readPylock,
-	"Pipfile.lock":                 readPipfile,
-	"requirements.txt":             readRequirements,
-	"Gemfile.lock":                 readGemfile,
-	"gems.locked":                  readGemfile,
-	"composer.lock":                readComposer,
-	"packages.lock.json":           readNuGet,
-	"gradle.lockfile":              readGradle,
-	"buildscript-gradle.lockfile":  readGradleBuildscript,
-	"pubspec.lock":                 readPub,
-	"mix.lock":                     readMix,
-	"rebar.lock":                   readRebar,
-	"Package.resolved":             readSwift,
-	"Podfile.lock":                 readPods,
-	"conan.lock":                   readConan,
-	"renv.lock":                    readRenv,
-	"cabal.project.freeze":         readCabalFreeze,
-	"stack.yaml.lock":              readStack,
+	"package-lock.json":           readPackageLock,
+	"npm-shrinkwrap.json":         readPackageLock,
+	"yarn.lock":                   readYarn,
+	"pnpm-lock.yaml":              readPnpm,
+	"bun.lock":                    readBun,
+	"deno.lock":                   readDeno,
+	"Cargo.lock":                  readCargo,
+	"poetry.lock":                 readPoetry,
+	"uv.lock":                     readUV,
+	"pdm.lock":                    readPDM,
+	"pylock.toml":                 readPylock,
+	"Pipfile.lock":                readPipfile,
+	"requirements.txt":            readRequirements,
+	"Gemfile.lock":                readGemfile,
+	"gems.locked":                 readGemfile,
+	"composer.lock":               readComposer,
+	"packages.lock.json":          readNuGet,
+	"gradle.lockfile":             readGradle,
+	"buildscript-gradle.lockfile": readGradleBuildscript,
+	"pubspec.lock":                readPub,
+	"mix.lock":                    readMix,
+	"rebar.lock":                  readRebar,
+	"Package.resolved":            readSwift,
+	"Podfile.lock":                readPods,
+	"conan.lock":                  readConan,
+	"renv.lock":                   readRenv,
+	"cabal.project.freeze":        readCabalFreeze,
+	"stack.yaml.lock":             readStack,
+}
+
+// reader is the reader of a file, nil if it is not known. There may be several
+// lock files of one kind with a name between (PEP 751, pylock.dev.toml).
+func reader(base string) func(*collection, []byte) error {
+	if rest, ok := strings.CutPrefix(base, "pylock."); ok && strings.HasSuffix(rest, ".toml") {
+		return readPylock
+	}
+	return readers[base]
 }
 
 // Known reports whether a file of this name is a lock file that Parse reads.
 // Only the last element of the path counts.
-func Known(name string) bool { return readers[path.Base(name)] != nil }
+func Known(name string) bool { return reader(path.Base(name)) != nil }
 
 // Parse reads the lock file name. With an error it returns what it found before
 // what is wrong with the file. The packages are in the order of the file, each
 // purl once.
 func Parse(name string, data []byte) (packages []Package, err error) {
 	base := path.Base(name)
-	read := readers[base]
+	read := reader(base)
 	if read == nil {
 		return nil, fmt.Errorf("%.100q is not the name of a known lock file", base)
 	}
@@ -89,7 +97,10 @@ func Parse(name string, data []byte) (packages []Package, err error) {
 	}()
 	err = read(c, bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	packages, tooMany := c.finish()
-	if err = errors.Join(err, tooMany); err != nil {
+	if err == nil {
+		err = tooMany
+	}
+	if err != nil {
 		return packages, fmt.Errorf("%s: %s", base, oneLine(err.Error()))
 	}
 	return packages, nil

@@ -77,7 +77,7 @@ func (t table) keys() []string { return slices.Sorted(maps.Keys(t)) }
 func checkTOML(data []byte) error {
 	values, depth, dots, start := 0, 0, 0, 0
 	lineStart := true // nothing but blanks since the last newline
-	for i := 0; i < len(data); i++ {
+	for i := 0; i < len(data) && values <= maxTOML; i++ {
 		b := data[i]
 		if lineStart && depth == 0 && b == '[' {
 			end := lineEnd(data, i)
@@ -117,9 +117,9 @@ func checkTOML(data []byte) error {
 			start, dots = i+1, 0
 		}
 		lineStart = b == '\n' || lineStart && (b == ' ' || b == '\t' || b == '\r')
-		if values > maxTOML {
-			return fmt.Errorf("TOML of more than %d values", maxTOML)
-		}
+	}
+	if values > maxTOML {
+		return fmt.Errorf("TOML of more than %d values", maxTOML)
 	}
 	return nil
 }

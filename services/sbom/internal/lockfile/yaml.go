@@ -1,8 +1,11 @@
 package lockfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -11,9 +14,10 @@ import (
 // times the bytes of the shortest.
 const maxYAML = 1 << 20
 
-// readYAML gives the root of a document, nil if it is empty. Nodes are built
-// without following aliases, and no lock file has any: they count as missing.
-func readYAML(data []byte) (*yaml.Node, error) {
+// readYAML calls f with the mapping of each document of a file; most have one.
+// Nodes are built without following aliases, and no lock file has any: they
+// count as missing.
+func readYAML(data []byte, f func(root *yaml.Node) error) error {
 	marks := 0
 	for i, b := range data {
 		switch b {
@@ -26,23 +30,30 @@ func readYAML(data []byte) (*yaml.Node, error) {
 		}
 	}
 	if marks > maxYAML {
-		return nil, fmt.Errorf("YAML of more than %d values", maxYAML)
+		return fmt.Errorf("YAML of more than %d values", maxYAML)
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, fmt.Errorf("not the YAML of a lock file: %w", err)
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var doc yaml.Node
+		err := d.Decode(&doc)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("not the YAML of a lock file: %w", err)
+		}
+		for _, root := range doc.Content {
+			if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+				continue
+			}
+			if root.Kind != yaml.MappingNode {
+				return errors.New("not the YAML of a lock file: want a mapping")
+			}
+			if err := f(root); err != nil {
+				return err
+			}
+		}
 	}
-	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
-		return nil, nil
-	}
-	root := doc.Content[0]
-	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		return nil, nil
-	}
-	if root.Kind != yaml.MappingNode {
-		return nil, errors.New("not the YAML of a lock file: want a mapping")
-	}
-	return root, nil
 }
 
 // at finds a value by the keys that lead to it, nil if there is none. It looks
@@ -62,7 +73,7 @@ func at(n *yaml.Node, path ...string) *yaml.Node {
 }
 
 // mapping iterates over the keys and values of a mapping.
-func mapping(n *yaml.Node) func(func(string, *yaml.Node) bool) {
+func mapping(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
 		if n == nil || n.Kind != yaml.MappingNode {
 			return
