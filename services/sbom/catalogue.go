@@ -54,7 +54,7 @@ func (r *Result) Reason() string {
 
 // Bounds of one catalogue.
 const (
-	maxComponents = 50_000
+	maxComponents = 25_000 // a document of them takes 200 MB to make and check
 	maxProblems   = 100
 	maxNotes      = 100
 	peekSize      = 512 // enough for archive.Sniff

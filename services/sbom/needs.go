@@ -17,6 +17,7 @@ type Needs struct {
 // Bounds of one artifact.
 const (
 	maxRequirements = 200_000
+	maxMet          = 200_000
 	maxMissing      = 200 // of one component
 	maxCandidates   = 64  // of one name
 	maxNearPaths    = 3   // of one component
@@ -55,6 +56,7 @@ type linker struct {
 	named map[string][]int
 	purls map[string]int
 	asked int
+	met   int
 }
 
 func (l *linker) index(i int) {
@@ -103,6 +105,9 @@ func (l *linker) needs(c *Component, place int) Needs {
 	slices.Sort(n.Met)
 	slices.Sort(n.Missing)
 	n.Met, n.Missing = slices.Compact(n.Met), slices.Compact(n.Missing)
+	if l.met += len(n.Met); l.met > maxMet {
+		n.Met, n.Stated = nil, false
+	}
 	return n
 }
 

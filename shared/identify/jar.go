@@ -133,8 +133,8 @@ func (j *Jar) Packages(filename string) (self Package, merged []Package) {
 	} else {
 		self, merged = derived, poms
 	}
-	if len(self.Licenses) == 0 && j.manifest.license != "" {
-		self.Licenses = []string{j.manifest.license}
+	if len(self.Licenses) == 0 {
+		self.Licenses = bundleLicenses(j.manifest.license)
 	}
 	if self.Supplier == "" {
 		self.Supplier = j.manifest.vendor
@@ -143,6 +143,22 @@ func (j *Jar) Packages(filename string) (self Package, merged []Package) {
 		self.Description = j.manifest.description
 	}
 	return self, merged
+}
+
+// bundleLicenses reads Bundle-License (OSGi Core 8, 3.2.1.10): a list of
+// identifiers or addresses, each with attributes behind semicolons.
+func bundleLicenses(header string) (all []string) {
+	for item := range strings.SplitSeq(header, ",") {
+		name, _, _ := strings.Cut(item, ";")
+		name = strings.Trim(strings.TrimSpace(name), `"`)
+		if name == "" || strings.HasPrefix(name, "link=") || strings.HasPrefix(name, "description=") {
+			continue // of an attribute's value that has a comma
+		}
+		if len(all) < maxLicenses {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // described joins pom.properties with what pom.xml adds: licences, and the
@@ -208,9 +224,36 @@ var oldGroups = map[string]bool{
 	"dom4j": true, "jdom": true, "joda-time": true, "junit": true, "log4j": true, "mysql": true, "xalan": true, "xerces": true,
 }
 
+// groups are those of artifacts that many programs have and whose manifests
+// suggest another: by name, or by how the name begins.
+var groups = map[string]string{
+	"aopalliance": "aopalliance", "antlr": "antlr", "javax.inject": "javax.inject", "servlet-api": "javax.servlet", "jsp-api": "javax.servlet.jsp",
+	"asm": "org.ow2.asm", "asm-analysis": "org.ow2.asm", "asm-commons": "org.ow2.asm", "asm-tree": "org.ow2.asm", "asm-util": "org.ow2.asm", "asm-all": "org.ow2.asm",
+	"jna": "net.java.dev.jna", "jna-platform": "net.java.dev.jna", "jsr305": "com.google.code.findbugs", "lombok": "org.projectlombok",
+	"hamcrest": "org.hamcrest", "hamcrest-core": "org.hamcrest", "hamcrest-library": "org.hamcrest", "mysql-connector-java": "mysql", "mysql-connector-j": "com.mysql",
+	"okhttp": "com.squareup.okhttp3", "okio": "com.squareup.okio", "okio-jvm": "com.squareup.okio", "retrofit": "com.squareup.retrofit2",
+	"caffeine": "com.github.ben-manes.caffeine", "hsqldb": "org.hsqldb", "h2": "com.h2database", "ecj": "org.eclipse.jdt", "jedis": "redis.clients",
+	"reactor-core": "io.projectreactor", "reactive-streams": "org.reactivestreams",
+}
+
+var groupsByPrefix = []struct{ prefix, group string }{
+	{"tomcat-embed-", "org.apache.tomcat.embed"}, {"tomcat-", "org.apache.tomcat"}, {"spring-boot", "org.springframework.boot"},
+	{"spring-security-", "org.springframework.security"}, {"junit-jupiter", "org.junit.jupiter"}, {"junit-platform-", "org.junit.platform"},
+	{"junit-vintage-", "org.junit.vintage"}, {"kotlin-", "org.jetbrains.kotlin"}, {"kotlinx-", "org.jetbrains.kotlinx"}, {"bcprov-", "org.bouncycastle"},
+	{"bcpkix-", "org.bouncycastle"}, {"bcutil-", "org.bouncycastle"}, {"bcpg-", "org.bouncycastle"}, {"bctls-", "org.bouncycastle"}, {"bcmail-", "org.bouncycastle"},
+}
+
 func (j *Jar) group(artifact string) string {
 	if oldGroups[artifact] {
 		return artifact
+	}
+	if known := groups[artifact]; known != "" {
+		return known
+	}
+	for _, g := range groupsByPrefix {
+		if strings.HasPrefix(artifact, g.prefix) {
+			return g.group
+		}
 	}
 	for _, bundle := range []string{j.manifest.bundle, j.manifest.module} {
 		if g := groupOf(bundle, artifact); g != "" {

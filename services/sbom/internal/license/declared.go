@@ -111,7 +111,7 @@ var addresses = map[string]string{
 	"apache.org/licenses/license-2.0": "Apache-2.0", "opensource.org/licenses/apache-2.0": "Apache-2.0", "opensource.org/licenses/apache2.0": "Apache-2.0",
 	"opensource.org/licenses/mit": "MIT", "opensource.org/licenses/mit-license": "MIT", "opensource.org/license/mit": "MIT",
 	"opensource.org/licenses/bsd-2-clause": "BSD-2-Clause", "opensource.org/licenses/bsd-3-clause": "BSD-3-Clause", "opensource.org/licenses/isc": "ISC",
-	"eclipse.org/legal/epl-v10": "EPL-1.0", "eclipse.org/legal/epl-v20": "EPL-2.0", "eclipse.org/legal/epl-2.0": "EPL-2.0", "eclipse.org/org/documents/edl-v10": "BSD-3-Clause",
+	"eclipse.org/org/documents/epl-v10": "EPL-1.0", "eclipse.org/legal/epl-v10": "EPL-1.0", "eclipse.org/legal/epl-v20": "EPL-2.0", "eclipse.org/legal/epl-2.0": "EPL-2.0", "eclipse.org/org/documents/edl-v10": "BSD-3-Clause",
 	"mozilla.org/mpl/2.0": "MPL-2.0", "mozilla.org/mpl/mpl-1.1": "MPL-1.1", "creativecommons.org/publicdomain/zero/1.0": "CC0-1.0", "unlicense.org": "Unlicense",
 	"gnu.org/licenses/gpl-2.0": "GPL-2.0-only", "gnu.org/licenses/gpl-3.0": "GPL-3.0-only", "gnu.org/licenses/lgpl-2.1": "LGPL-2.1-only", "gnu.org/licenses/lgpl-3.0": "LGPL-3.0-only",
 }
@@ -176,7 +176,8 @@ var aliases = func() map[string]string {
 		"X11":               "x11|x11license",
 		"NCSA":              "ncsa|universityofillinoisncsaopensourcelicense",
 		"PostgreSQL":        "postgresql|postgresqllicense",
-		"EUPL-1.2":          "eupl1.2|europeanunionpubliclicence1.2eupl1.2",
+		"GPL-2.0-only WITH Classpath-exception-2.0": "gpl2wcpe|gplv2withclasspathexception|gpl2withclasspathexception|gnugeneralpubliclicenseversion2withtheclasspathexception|gnugeneralpubliclicensev2.0wclasspathexception",
+		"EUPL-1.2": "eupl1.2|europeanunionpubliclicence1.2eupl1.2",
 	} {
 		for spelling := range strings.SplitSeq(spellings, "|") {
 			m[spelling] = id

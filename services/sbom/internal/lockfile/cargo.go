@@ -46,7 +46,7 @@ func cargoRegistry(source string) (index string, ok bool) {
 		index, ok = source, strings.HasPrefix(source, "sparse+")
 		index = strings.TrimPrefix(index, "sparse+")
 	}
-	if strings.HasPrefix(index, "https://github.com/rust-lang/crates.io-index") {
+	if index == "https://github.com/rust-lang/crates.io-index" {
 		return "", ok
 	}
 	return index, ok

@@ -160,7 +160,11 @@ func FuzzParse(f *testing.F) {
 
 // TestReal prints what files of LOCKFILES give, for a look by a person.
 func TestReal(t *testing.T) {
-	for name := range strings.FieldsSeq(os.Getenv("LOCKFILES")) {
+	names := os.Getenv("LOCKFILES")
+	if names == "" {
+		t.Skip("LOCKFILES names no files")
+	}
+	for name := range strings.FieldsSeq(names) {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

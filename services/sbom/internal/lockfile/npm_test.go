@@ -41,6 +41,8 @@ var npmSamples = []sample{
 		"node_modules/d": {"name": "real-d", "version": "1.0.0-rc.1+x", "optional": true},
 		"node_modules/git": {"version": "1.0.0", "resolved": "git+ssh://git@git.example/x.git#abc"},
 		"node_modules/url": {"version": "1.0.0", "resolved": "https://files.example/url.tgz"},
+		"node_modules/url2": {"version": "1.0.0", "resolved": "https://git.example/x/y/releases/download/@1/url.tgz"},
+		"node_modules/@x/y": {"version": "1.0.0", "resolved": "https://npm.example/download/@x/y/1.0.0/abc"},
 		"node_modules/e": {"version": "1.0.0", "dev": true},
 		"node_modules/x/node_modules/e": {"version": "1.0.0", "integrity": "` + sha512b + `", "dependencies": {"e": "1"}}
 	}}`, []string{
@@ -50,6 +52,7 @@ var npmSamples = []sample{
 		"pkg:npm/%40s/b@1.2.0 dev",
 		"pkg:npm/c@3.0.0",
 		"pkg:npm/real-d@1.0.0-rc.1%2Bx",
+		"pkg:npm/%40x/y@1.0.0",
 		"pkg:npm/e@1.0.0 SHA-512:bbbbbbbb",
 	}},
 	{"", "bun.lock", `{

@@ -72,12 +72,14 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
 			"B": {"type": "Transitive", "resolved": "2.0.0"},
 			"own": {"type": "Project", "dependencies": {"A.One": "[1.0.0, )"}}
 		},
+		"net8.0/linux-x64": {"C": {"type": "Transitive", "resolved": "4.0.0", "dependencies": {"A.One": "1.0.0"}}},
 		"net9.0": {
 			"A.One": {"type": "CentralTransitive", "resolved": "1.0.0", "dependencies": {"B": "3.0.0"}},
 			"B": {"type": "Transitive", "resolved": "3.0.0"}
 		}}}`, []string{
 		"pkg:nuget/A.One@1.0.0 -> pkg:nuget/B@2.0.0 pkg:nuget/B@3.0.0",
 		"pkg:nuget/B@2.0.0",
+		"pkg:nuget/C@4.0.0 -> pkg:nuget/A.One@1.0.0",
 		"pkg:nuget/B@3.0.0",
 	}},
 	{"", "gradle.lockfile", `# This is a Gradle generated file.
@@ -103,7 +105,7 @@ empty=kapt
 	"Packages": {
 		"a": {"Package": "a", "Version": "1.0-1", "Source": "Repository", "Repository": "CRAN", "Requirements": ["R", "b"], "Hash": "x"},
 		"b": {"Package": "b", "Version": "2.0", "Source": "Repository", "Repository": "RSPM", "Depends": "R", "Imports": ["c (>= 1.0)", "utils"], "LinkingTo": ["a"]},
-		"c": {"Package": "c", "Version": "1.1", "Source": "Repository", "Repository": "CRAN"},
+		"c": {"Package": "c", "Version": "1.1", "Source": "Repository", "Repository": "https://mirror.example/cran/latest"},
 		"g": {"Package": "g", "Version": "1.0", "Source": "GitHub", "RemoteUsername": "x"},
 		"bio": {"Package": "bio", "Version": "1.0", "Source": "Bioconductor"}}}`, []string{
 		"pkg:cran/a@1.0-1 -> pkg:cran/b@2.0", "pkg:cran/b@2.0 -> pkg:cran/c@1.1 pkg:cran/a@1.0-1", "pkg:cran/c@1.1",

@@ -7,13 +7,14 @@ import (
 	purl "github.com/package-url/packageurl-go"
 )
 
-// pythonPackage names a distribution. The purl type takes names in their
-// normal form (Python packaging specifications, "Names and normalization").
+// pythonPackage names a distribution as the file spells it, like the
+// metadata of an installed one does: package URLs fold less than installers.
 func pythonPackage(name, version string) Package {
-	return Package{Package: identify.Package{Type: purl.TypePyPi, Name: pythonName(name), Version: version}}
+	return Package{Package: identify.Package{Type: purl.TypePyPi, Name: name, Version: version}}
 }
 
-// pythonName is a name in lower case with single dashes.
+// pythonName is a name in its normal form, in lower case with single dashes
+// (Python packaging specifications, "Names and normalization").
 func pythonName(s string) string {
 	var b strings.Builder
 	separated := false

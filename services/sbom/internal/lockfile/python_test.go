@@ -175,7 +175,7 @@ groups = ["dev"]
 [[package]]
 name = "d"
 version = "1.0"
-groups = ["default"]
+groups = ["dev", "extra"]
 
 [[package]]
 name = "g"

@@ -9,10 +9,12 @@ var pythonListSamples = []sample{
 		"dir": {"editable": true, "path": "."},
 		"any": {"version": "*"}
 	},
-	"develop": {"a": {"version": "==1.0.0"}, "T.x": {"version": "==2.0"}}
+	"develop": {"a": {"version": "==1.0.0"}, "T.x": {"version": "==2.0"}},
+	"other": {"o": {"version": "==3.0"}}
 }`, []string{
 		"pkg:pypi/a@1.0.0 SHA-256:dddddddd SHA-256:eeeeeeee",
-		"pkg:pypi/t-x@2.0 dev",
+		"pkg:pypi/t.x@2.0 dev",
+		"pkg:pypi/o@3.0",
 	}},
 	{"", "requirements.txt", `# a comment == 1
 --index-url https://index.example/simple

@@ -12,7 +12,7 @@ import (
 
 // maxYAML bounds what may become nodes of a document, which take a hundred
 // times the bytes of the shortest.
-const maxYAML = 1 << 20
+const maxYAML = 400_000
 
 // readYAML calls f with the mapping of each document of a file; most have one.
 // Nodes are built without following aliases, and no lock file has any: they
