@@ -16,7 +16,7 @@ import (
 // whose metadata has no place for it has no entry, which is not the same as an
 // empty one.
 func (r *Result) dependencies(root string, components []cdx.Component) ([]cdx.Dependency, []cdx.Composition) {
-	out := []cdx.Dependency{}
+	var out []cdx.Dependency
 	whole := cdx.CompositionAggregateComplete
 	if !r.Complete() {
 		whole = cdx.CompositionAggregateIncomplete
@@ -25,11 +25,11 @@ func (r *Result) dependencies(root string, components []cdx.Component) ([]cdx.De
 	known := map[cdx.CompositionAggregate][]cdx.BOMReference{}
 	add := func(ref string, n Needs) {
 		if n.Stated || len(n.Met) > 0 {
-			on := make([]string, 0, len(n.Met))
+			var on []string
 			for _, i := range n.Met {
 				on = append(on, components[i].BOMRef)
 			}
-			out = append(out, cdx.Dependency{Ref: ref, Dependencies: &on})
+			out = append(out, cdx.Dependency{Ref: ref, Dependencies: listOrNil(on)})
 		}
 		aggregate := cdx.CompositionAggregateComplete
 		switch {
@@ -49,6 +49,14 @@ func (r *Result) dependencies(root string, components []cdx.Component) ([]cdx.De
 		compositions = append(compositions, cdx.Composition{Aggregate: aggregate, Dependencies: &refs})
 	}
 	return out, compositions
+}
+
+// listOrNil leaves an empty list out, as the library does when it copies.
+func listOrNil[T any](list []T) *[]T {
+	if len(list) == 0 {
+		return nil
+	}
+	return &list
 }
 
 // needProperties tell what is needed and not in the artifact.
@@ -106,10 +114,7 @@ func hashList(sums map[string]string) *[]cdx.Hash {
 			out = append(out, cdx.Hash{Algorithm: cdx.HashAlgorithm(algorithm), Value: sums[algorithm]})
 		}
 	}
-	if out == nil {
-		return nil
-	}
-	return &out
+	return listOrNil(out)
 }
 
 // formulation lists what was installed where the artifact was built: none of

@@ -54,14 +54,14 @@ func (r *Result) cycloneDX(f Format, s Subject) ([]byte, error) {
 	if !s.Received.IsZero() {
 		bom.Metadata.Timestamp = s.Received.UTC().Truncate(time.Second).Format(time.RFC3339)
 	}
-	bom.Components = &components
+	bom.Components = listOrNil(components)
 	bom.Formulation = r.formulation()
 	refs := map[string]string{root.PackageURL: root.BOMRef}
 	for i := range components {
 		refs[components[i].PackageURL] = components[i].BOMRef
 	}
 	bom.Vulnerabilities = r.vulnerabilities(refs)
-	bom.Dependencies = &dependencies
+	bom.Dependencies = listOrNil(dependencies)
 	bom.Compositions = &compositions
 	var out bytes.Buffer
 	if f == CycloneDX15 {

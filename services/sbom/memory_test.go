@@ -16,7 +16,6 @@ import (
 	"assize.dev/shared/archive"
 	"assize.dev/shared/blob"
 	"assize.dev/shared/event"
-	"assize.dev/shared/identify/identifytest"
 	. "assize.dev/shared/identify/identifytest"
 )
 
@@ -74,7 +73,7 @@ func TestImageIsStreamed(t *testing.T) {
 
 // TestHostileMemory: the process that looks at hostile files stays small.
 func TestHostileMemory(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(identifytest.Data(t), "hostile", "*"))
+	files, err := filepath.Glob(filepath.Join(Data(t), "hostile", "*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%v, %v", files, err)
 	}

@@ -57,7 +57,7 @@ func sortedFindings(all []event.Finding) []event.Finding {
 func vulnerability(f event.Finding) cdx.Vulnerability {
 	v := cdx.Vulnerability{
 		ID: printable(f.ID), Description: printable(f.Message), Affects: &[]cdx.Affects{},
-		Ratings: &[]cdx.VulnerabilityRating{{Severity: severity(f.Severity)}},
+		Ratings: &[]cdx.VulnerabilityRating{{Severity: severity(f.Severity), Method: cdx.ScoringMethodOther}},
 	}
 	if f.Score > 0 {
 		(*v.Ratings)[0].Score = &f.Score

@@ -51,7 +51,8 @@ func serve(p *Pool) (code int) {
 // leave takes the directory for temporary files away, for a parent that can
 // no longer do it.
 func leave() {
-	if dir := os.TempDir(); strings.HasPrefix(filepath.Base(dir), dirPrefix) {
+	// It is where the child was started, too.
+	if dir, err := os.Getwd(); err == nil && strings.HasPrefix(filepath.Base(dir), dirPrefix) {
 		os.RemoveAll(dir)
 	}
 }

@@ -36,7 +36,9 @@ var pool = isolate.Register("test", isolate.Limits{
 	case "memory":
 		var kept [][]byte
 		for {
-			kept = append(kept, bytes.Repeat([]byte{1}, 1<<20))
+			if kept = append(kept, bytes.Repeat([]byte{1}, 1<<20)); len(kept) > 1<<20 {
+				return kept[0], nil
+			}
 		}
 	case "cpu":
 		for n := 0; ; n++ {
@@ -77,6 +79,9 @@ var pool = isolate.Register("test", isolate.Limits{
 })
 
 func deeper(n int) []byte {
+	if n < 0 {
+		return nil
+	}
 	var some [1 << 10]byte
 	some[n%len(some)] = 1
 	return append(deeper(n+1), some[n%len(some)])

@@ -47,11 +47,11 @@ func readBerkeley(f *file, head []byte, found func([]byte) error) error {
 	order := berkeleyOrder(head)
 	b := &berkeley{file: f, order: order, pageSize: int64(order.Uint32(head[20:]))}
 	if b.pageSize < 512 || b.pageSize > 64<<10 || b.pageSize&(b.pageSize-1) != 0 {
-		return fmt.Errorf("Berkeley DB with pages of %d bytes", b.pageSize)
+		return fmt.Errorf("the Berkeley DB with pages of %d bytes", b.pageSize)
 	}
 	last := int64(order.Uint32(head[32:]))
 	if (last+1)*b.pageSize > f.size {
-		return fmt.Errorf("Berkeley DB: its last page, %d, lies outside its %d bytes", last, f.size)
+		return fmt.Errorf("the Berkeley DB: its last page, %d, lies outside its %d bytes", last, f.size)
 	}
 	for number := range last + 1 {
 		page, err := b.at(number*b.pageSize, b.pageSize)
@@ -62,7 +62,7 @@ func readBerkeley(f *file, head []byte, found func([]byte) error) error {
 			continue
 		}
 		if err := b.page(page, found); err != nil {
-			return fmt.Errorf("Berkeley DB page %d: %w", number, err)
+			return fmt.Errorf("the Berkeley DB page %d: %w", number, err)
 		}
 	}
 	return nil
