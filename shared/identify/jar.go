@@ -148,13 +148,13 @@ func (j *Jar) Packages(filename string) (self Package, merged []Package) {
 // bundleLicenses reads Bundle-License (OSGi Core 8, 3.2.1.10): a list of
 // identifiers or addresses, each with attributes behind semicolons.
 func bundleLicenses(header string) (all []string) {
-	for item := range strings.SplitSeq(header, ",") {
+	quoted := false
+	for item := range strings.FieldsFuncSeq(header, func(r rune) bool {
+		quoted = quoted != (r == '"')
+		return r == ',' && !quoted
+	}) {
 		name, _, _ := strings.Cut(item, ";")
-		name = strings.Trim(strings.TrimSpace(name), `"`)
-		if name == "" || strings.HasPrefix(name, "link=") || strings.HasPrefix(name, "description=") {
-			continue // of an attribute's value that has a comma
-		}
-		if len(all) < maxLicenses {
+		if name = strings.Trim(strings.TrimSpace(name), `"`); name != "" && len(all) < maxLicenses {
 			all = append(all, name)
 		}
 	}
