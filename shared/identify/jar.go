@@ -204,6 +204,11 @@ func (j *Jar) derive(fileName, fileVersion string) Package {
 	if p.Name == "" {
 		return Package{Type: "maven"}
 	}
+	// Manifests write more than the version that Maven knows: a build number,
+	// or the zeros that OSGi asks for.
+	if p.Name == fileName && fileVersion != "" && strings.HasPrefix(p.Version, fileVersion) {
+		p.Version = fileVersion
+	}
 	if p.Version == "" && p.Name == fileName {
 		p.Version = fileVersion
 	}
