@@ -123,6 +123,7 @@ type entry struct {
 	Name      string         // of the container, as a file; "" for the artifact itself
 	Format    archive.Format // of the container
 	Content   archive.Format // of the file, from its first bytes
+	Jar       string         // format of the jar that this stands for
 	Root      bool           // directly in the artifact
 	Artifact  identify.Identity
 }

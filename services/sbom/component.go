@@ -111,6 +111,9 @@ func (c *collection) add(e *entry, p identify.Package) {
 	if slices.Index(relations, one.Relation) < slices.Index(relations, known.Relation) {
 		known.Relation = one.Relation
 	}
+	if known.File == "" {
+		known.File, known.Format = itself(e, &p)
+	}
 	known.Development = known.Development && p.Development
 	known.merge(p)
 	if at := e.Location(); len(known.Paths) < maxPaths && !slices.Contains(known.Paths, at) {

@@ -62,7 +62,9 @@ func (j jars) each(found func(*entry, identify.Package)) {
 			self.Type, self.Name = "maven", path.Base(jar.at.Name)
 		}
 		if !jar.at.Root || self.PURL() != "" {
-			found(jar.at, self)
+			at := *jar.at
+			at.Jar = jar.Format()
+			found(&at, self)
 		}
 		for _, p := range merged {
 			found(jar.at, p)
