@@ -67,7 +67,7 @@ const (
 func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id identify.Identity, limits archive.Limits, beside ...Beside) (*Result, error) {
 	storage := &source{at: r}
 	r = storage // whose failure is no fault of the bytes
-	c := &cataloguer{root: id, limits: limits, extractors: extractors(), jars: jars{}, image: newImage(id), seen: newCollection(id)}
+	c := &cataloguer{root: id, limits: limits, extractors: extractors(), jars: jars{}, image: newImage(id), files: newFileList(id), seen: newCollection(id)}
 	err := c.bytes(ctx, r, size, name)
 	if err == nil {
 		err = storage.err
@@ -80,6 +80,9 @@ func Catalogue(ctx context.Context, r io.ReaderAt, size int64, name string, id i
 		if err := c.judge(e, "sbom", &source{}, c.take(e, b.Document)); err != nil {
 			return nil, err
 		}
+	}
+	if len(c.result.Problems) == 0 {
+		c.files.compare(c.problem)
 	}
 	c.jars.each(c.found)
 	if !c.image.settle() {
@@ -111,7 +114,8 @@ type cataloguer struct {
 	jars       jars
 	seen       *collection
 	texts      texts
-	image      *image // nil unless the artifact is one
+	image      *image    // nil unless the artifact is one
+	files      *fileList // nil unless the artifact is an Arch package
 	result     Result
 	peek       *bufio.Reader
 }
@@ -158,13 +162,20 @@ func (c *cataloguer) bytes(ctx context.Context, r io.ReaderAt, size int64, name 
 	}
 	report, err := archive.WalkWanted(ctx, r, size, name, c.limits, mayName, func(ctx context.Context, a *archive.Entry, content io.Reader) error {
 		c.image.note(a)
+		c.files.link(a)
 		if a.Type == archive.File && content == nil && a.Format == archive.Zip {
 			c.jars.wants(newEntry(a, c.root)) // takes account of it
 		}
 		if a.Type != archive.File || content == nil {
 			return nil
 		}
-		return c.file(ctx, newEntry(a, c.root), content)
+		e := newEntry(a, c.root)
+		content, done := c.files.watch(e, content)
+		if err := c.file(ctx, e, content); err != nil {
+			return err
+		}
+		done()
+		return nil
 	})
 	if err != nil {
 		return err
@@ -208,6 +219,9 @@ func (c *cataloguer) file(ctx context.Context, e *entry, content io.Reader) erro
 			err = c.take(e, document)
 		}
 		return c.judge(e, "sbom", src, err)
+	}
+	if c.files.wants(e) {
+		return c.judge(e, "mtree", src, c.files.read(src))
 	}
 	if isBuildInfo(e) {
 		data, err := src.all(identify.MaxMetadata)
