@@ -95,7 +95,7 @@ var usual = sync.OnceValue(func() *licensecheck.Scanner {
 // all knows every licence, in several scanners, as one for all of them takes
 // 90 MB to make.
 var all = sync.OnceValue(func() (s scanners) {
-	const parts = 4
+	const parts = 8
 	place := map[string]int{}
 	for i, l := range licensecheck.BuiltinLicenses() {
 		if _, known := place[l.ID]; !known {
@@ -104,7 +104,7 @@ var all = sync.OnceValue(func() (s scanners) {
 	}
 	for part := range parts {
 		s = append(s, scanner(func(l licensecheck.License) bool {
-			return place[l.ID]*parts/len(licensecheck.BuiltinLicenses()) == part
+			return place[l.ID]%parts == part
 		}))
 	}
 	return s
@@ -143,7 +143,8 @@ func (s scanners) scan(text []byte) (joined licensecheck.Coverage) {
 // scanner is made of six times the memory that it keeps: the garbage is
 // collected sooner meanwhile.
 func scanner(wanted func(licensecheck.License) bool) *licensecheck.Scanner {
-	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	debug.FreeOSMemory()
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	s, err := licensecheck.NewScanner(slices.DeleteFunc(licensecheck.BuiltinLicenses(), func(l licensecheck.License) bool { return !wanted(l) }))
 	if err != nil {
 		panic(err) // the texts are part of the program
