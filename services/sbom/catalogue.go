@@ -197,6 +197,9 @@ func (c *cataloguer) file(ctx context.Context, e *entry, content io.Reader) erro
 		return err
 	}
 	src := c.open(e, content)
+	if e.Name != "" {
+		c.hashContent(e, content)
+	}
 	if c.jars.wants(e) {
 		return c.judge(e, "jar", src, c.jars.read(e, src))
 	}

@@ -60,10 +60,11 @@ type collection struct {
 	os      string              // purl namespace of the distribution
 	version string
 	omitted int
+	sums    map[string]string // SHA-512 of files that may be packages, by location
 }
 
 func newCollection(root identify.Identity) *collection {
-	return &collection{root: root, all: map[string]*Component{}, distro: map[*Component]bool{}}
+	return &collection{root: root, all: map[string]*Component{}, distro: map[*Component]bool{}, sums: map[string]string{}}
 }
 
 // release notes which distribution the artifact is an image of.
@@ -112,7 +113,12 @@ func (c *collection) add(e *entry, p identify.Package) {
 		known.Relation = one.Relation
 	}
 	if known.File == "" {
-		known.File, known.Format = itself(e, &p)
+		if at, format := itself(e, &p); at != "" {
+			known.File, known.Format = fileName(at), format
+			if sum := c.sums[at]; sum != "" {
+				p.Hashes = map[string]string{"SHA-512": sum}
+			}
+		}
 	}
 	known.Development = known.Development && p.Development
 	known.merge(p)

@@ -1,6 +1,9 @@
 package sbom
 
 import (
+	"crypto/sha512"
+	"encoding/hex"
+	"io"
 	"path"
 	"strings"
 
@@ -8,15 +11,15 @@ import (
 	"assize.dev/shared/identify"
 )
 
-// itself is the file inside the artifact that a package is, and its format,
-// where the metadata at e describes the container that it lies in, or is one.
-// "" means that the package has many files.
-func itself(e *entry, p *identify.Package) (file, format string) {
+// itself is the location of the file inside the artifact that a package is,
+// and its format, where the metadata at e describes the container that it
+// lies in, or is one. "" means that the package has many files.
+func itself(e *entry, p *identify.Package) (location, format string) {
 	switch depth := strings.Count(e.Path, "/"); {
 	case e.Jar != "":
-		return path.Base(e.Path), e.Jar
+		return e.Location(), e.Jar
 	case e.Content == archive.RPM:
-		return path.Base(e.Path), identify.RPM
+		return e.Location(), identify.RPM
 	case e.Container == "":
 		return "", ""
 	case wantsDebianControl(e):
@@ -24,30 +27,49 @@ func itself(e *entry, p *identify.Package) (file, format string) {
 	case wantsGem(e):
 		return outer(e), identify.Gem
 	case wantsPKGINFO(e) && p.Type == "apk":
-		return inner(e), identify.APK
+		return e.Container, identify.APK
 	case wantsPKGINFO(e):
-		return inner(e), identify.Arch
+		return e.Container, identify.Arch
 	case e.Path == "package/package.json" && e.Format == archive.Tar:
-		return inner(e), identify.NPM
+		return e.Container, identify.NPM
 	case depth == 1 && strings.HasSuffix(e.Path, ".dist-info/METADATA") && strings.HasSuffix(e.Name, ".whl"):
-		return inner(e), identify.Wheel
+		return e.Container, identify.Wheel
 	case depth == 0 && wantsNuspec(e) && strings.HasSuffix(e.Name, ".nupkg"):
-		return inner(e), identify.Nupkg
+		return e.Container, identify.Nupkg
 	case depth == 1 && wantsCargoToml(e) && strings.HasSuffix(e.Name, ".crate"):
-		return inner(e), identify.Crate
+		return e.Container, identify.Crate
 	}
 	return "", ""
 }
 
-// inner is the name of the container, outer that of the one around it.
-func inner(e *entry) string {
-	return path.Base(e.Container[strings.LastIndexByte(e.Container, '!')+1:])
+// outer is the location of the container around the innermost.
+func outer(e *entry) string { return e.Container[:max(strings.LastIndexByte(e.Container, '!'), 0)] }
+
+// fileName is the last part of a location.
+func fileName(location string) string {
+	return path.Base(location[strings.LastIndexByte(location, '!')+1:])
 }
 
-func outer(e *entry) string {
-	around := e.Container[:max(strings.LastIndexByte(e.Container, '!'), 0)]
-	if around == "" {
-		return ""
+// mayBePackage tells which files are hashed in case they are a package.
+func mayBePackage(e *entry) bool {
+	switch e.Content {
+	case archive.Zip, archive.RPM, archive.Ar, archive.Tar:
+		return true
+	case archive.Gzip, archive.Zstd, archive.XZ:
+		return !strings.HasPrefix(path.Base(e.Path), "data.tar") && !strings.HasPrefix(path.Base(e.Path), "control.tar")
 	}
-	return path.Base(around[strings.LastIndexByte(around, '!')+1:])
+	return false
+}
+
+// hashContent notes the SHA-512 of a file that the walk holds, as BSI
+// TR-03183-2 asks for of what can be deployed by itself.
+func (c *cataloguer) hashContent(e *entry, content io.Reader) {
+	at, ok := content.(*io.SectionReader)
+	if !ok || !mayBePackage(e) || len(c.seen.sums) >= maxComponents {
+		return
+	}
+	h := sha512.New()
+	if _, err := io.Copy(h, io.NewSectionReader(at, 0, at.Size())); err == nil {
+		c.seen.sums[e.Location()] = hex.EncodeToString(h.Sum(nil))
+	}
 }

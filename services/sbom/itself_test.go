@@ -24,6 +24,9 @@ func TestFilesOfComponents(t *testing.T) {
 		if got := c.File + " " + c.Format; got != want[c.PURL] {
 			t.Errorf("%s: %q, want %q", c.PURL, got, want[c.PURL])
 		}
+		if (c.Hashes["SHA-512"] != "") != (c.File != "") {
+			t.Errorf("%s: hashes %v", c.PURL, c.Hashes)
+		}
 		delete(want, c.PURL)
 	}
 	if len(want) > 0 {

@@ -143,7 +143,11 @@ func FuzzParsers(f *testing.F) {
 		}
 		for _, parse := range []func([]byte) (Package, error){
 			ParsePackageJSON, ParsePythonMetadata, ParseCargoToml, ParseGemMetadata, ParseGemspec, ParseNuspec,
-			ParsePomProperties, ParsePomXML, ParseDebianControl, ParsePSPFMetadata,
+			ParsePomProperties, ParsePomXML, ParseDebianControl, ParsePSPFMetadata, ParseRPMHeader,
+			func(b []byte) (Package, error) {
+				all, err := ParseBuildInfo(b)
+				return Package{Licenses: bundleLicenses(string(b)), Requires: debianRequires(string(b)), Name: fmt.Sprint(len(all))}, err
+			},
 			func(b []byte) (Package, error) { return ParsePKGINFO(b, Arch) },
 		} {
 			if p, err := parse(data); err == nil {
