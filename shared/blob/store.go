@@ -37,8 +37,10 @@ type Store interface {
 
 	// Swap replaces the object under key by body if it is old, byte for byte;
 	// old nil stands for no object. Otherwise ErrChanged, and nothing
-	// happens. Of several callers that give the same old one succeeds. It has
-	// the limits of Replace; after another error body may be stored or not.
+	// happens. Of several callers that give the same old one succeeds, as
+	// long as their bodies differ: after an answer that was lost, one's own is
+	// told from another's by its bytes. It has the limits of Replace; after
+	// another error body may be stored or not.
 	Swap(ctx context.Context, key string, old, body []byte) error
 
 	// Open returns the object under key, or ErrNotFound. The caller closes it.

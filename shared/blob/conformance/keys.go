@@ -110,7 +110,7 @@ func swapped(ctx context.Context, b *bench) error {
 	if err := b.holds(ctx, key, first); err != nil {
 		return err
 	}
-	// Each of many adds one, as long as nobody else did.
+	// Each of many adds a letter of its own, as long as nobody else did.
 	count := b.at + "swapped/count"
 	const workers, each = 8, 5
 	var done sync.WaitGroup
@@ -118,13 +118,9 @@ func swapped(ctx context.Context, b *bench) error {
 	for w := range workers {
 		done.Go(func() {
 			for added := 0; added < each && errs[w] == nil; {
-				n, err := b.size(ctx, count)
+				old, err := b.content(ctx, count)
 				if err == nil {
-					var old []byte
-					if n > 0 {
-						old = bytes.Repeat([]byte("x"), n)
-					}
-					err = b.store.Swap(ctx, count, old, bytes.Repeat([]byte("x"), n+1))
+					err = b.store.Swap(ctx, count, old, append(bytes.Clone(old), 'a'+byte(w)))
 				}
 				switch {
 				case err == nil:
@@ -139,19 +135,24 @@ func swapped(ctx context.Context, b *bench) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if n, err := b.size(ctx, count); err != nil || n != workers*each {
-		return fmt.Errorf("%d of %d swaps are there (%v): some were lost", n, workers*each, err)
+	if all, err := b.content(ctx, count); err != nil || len(all) != workers*each {
+		return fmt.Errorf("%d of %d swaps are there (%v): some were lost", len(all), workers*each, err)
 	}
 	return nil
 }
 
 // size of an object, 0 if there is none.
-func (b *bench) size(ctx context.Context, key string) (int, error) {
-	info, err := b.store.Stat(ctx, key)
+// content is nil where there is no object.
+func (b *bench) content(ctx context.Context, key string) ([]byte, error) {
+	o, err := b.store.Open(ctx, key)
 	if errors.Is(err, blob.ErrNotFound) {
-		return 0, nil
+		return nil, nil
 	}
-	return int(info.Size), err
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	return io.ReadAll(o)
 }
 
 func contentNotReplaced(ctx context.Context, b *bench) error {
