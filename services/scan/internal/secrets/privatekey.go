@@ -168,6 +168,39 @@ func derKey(text []byte, at, end int) (finding, bool) {
 	return finding{start: at, end: stop}, true
 }
 
+// ofKeystore is how many bytes of a keystore tell it from others.
+const ofKeystore = 1 << 10
+
+// shroudedKeyBag is the object identifier of an encrypted key in PKCS #12
+// (RFC 7292, 4.2.2), behind its tag and length.
+const shroudedKeyBag = "\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01\x02"
+
+// pkcs12Key is an encrypted key of a PKCS #12 file: behind the identifier, in
+// [0] and two sequences, stands how it is encrypted (PBES2 or a scheme of
+// PKCS #12 itself). Tables of identifiers in programs have nothing of that.
+func pkcs12Key(text []byte, at, end int) (finding, bool) {
+	const near = 24
+	rest := text[end:min(len(text), end+near)]
+	if len(rest) < near || rest[0] != 0xa0 {
+		return finding{}, false
+	}
+	pbes := bytes.Contains(rest, []byte("\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d")) || bytes.Contains(rest, []byte("\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01"))
+	return finding{start: at, end: min(len(text), end+ofKeystore)}, pbes
+}
+
+// javaKeystore is a keystore in the form JKS or JCEKS whose first entry is a
+// key, which is encrypted, and not a certificate somebody trusts: magic,
+// version 1 or 2, the number of entries and the kind of the first, each of four
+// bytes, as sun.security.provider.JavaKeyStore writes them.
+func javaKeystore(text []byte, at, end int) (finding, bool) {
+	const head = 16
+	if len(text)-at < head || text[at+7] < 1 || text[at+7] > 2 {
+		return finding{}, false
+	}
+	entries, kind := binary.BigEndian.Uint32(text[at+8:]), binary.BigEndian.Uint32(text[at+12:])
+	return finding{start: at, end: min(len(text), at+ofKeystore)}, entries > 0 && entries < 1<<20 && kind == 1
+}
+
 // webKey is a JSON Web Key (RFC 7517) with its private part, "d", or "k" of
 // a symmetric one.
 func webKey(text []byte, at, end int) (finding, bool) {
