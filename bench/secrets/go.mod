@@ -3,6 +3,7 @@ module assize.dev/bench/secrets
 go 1.26.3
 
 require (
+	assize.dev/bench v0.0.0
 	assize.dev/services/scan v0.0.0
 	github.com/klauspost/compress v1.20.3
 	github.com/zricethezav/gitleaks/v8 v8.30.1
@@ -100,6 +101,7 @@ require (
 	github.com/wasilibs/wazero-helpers v0.0.0-20240620070341-3dff1577cd52 // indirect
 	github.com/xo/terminfo v1.0.0 // indirect
 	github.com/zeebo/xxh3 v1.1.0 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel v1.47.0 // indirect
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
@@ -109,7 +111,7 @@ require (
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	go4.org v0.0.0-20230225012048-214862532bf5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
-	golang.org/x/exp v0.0.0-20260508232706-74f9aab9d74a // indirect
+	golang.org/x/exp v0.0.0-20260908205506-85c1c2202aba // indirect
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
@@ -122,3 +124,5 @@ require (
 replace assize.dev/shared => ../../shared
 
 replace assize.dev/services/scan => ../../services/scan
+
+replace assize.dev/bench => ../
