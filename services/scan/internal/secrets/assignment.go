@@ -72,10 +72,24 @@ func assignedUpTo(text []byte, end, most int) (assignment, bool) {
 		if !a.quoted && endsBare[c] {
 			// A comma or bracket may well be part of a password, but
 			// more often the value is code.
+			if c == ' ' && goesOn(text[a.end:]) {
+				return a, false
+			}
 			return a, strings.IndexByte(" ,;&\"'<\\", c) >= 0
 		}
 	}
 	return a, a.end == len(text) && !a.quoted
+}
+
+// goesOn tells an expression: an operator between spaces follows, as in
+// "prefix + encoded".
+func goesOn(rest []byte) bool {
+	for _, operator := range []string{" + ", " || ", " ?? ", " == ", " != ", " && ", " % ", " ? "} {
+		if bytes.HasPrefix(rest, []byte(operator)) {
+			return true
+		}
+	}
+	return false
 }
 
 // separator steps over what stands between a name and its value, a type

@@ -107,6 +107,7 @@ func (s samples) nearMisses() map[string]string {
 		"minified":       `function a(e){var t=e.password,n=e.token||r.getToken();return{password:t,apiKey:e.apiKey,secret:n.clientSecretValue1}}`,
 		"i18n":           `"password": "Passwort eingeben", "token_label": "Ihr Zugangsschlüssel", "secret": "Geheimnis festlegen 1"`,
 		"identifiers":    "api_key = get_api_key_from_environment_v2\ntoken = self.request_token_generator2\nclient_secret: process.env.CLIENT_SECRET_2",
+		"joined":         "password = base64EncodingPrefix + base64.StdEncoding.EncodeToString(p)\napi_token = defaultToken2024 || fromEnvironment",
 		"repeated":       "api_key=xxxxxxxxxxxxxxxxxxxxxxxx password=********** AKIA" + strings.Repeat("A", 16),
 		"sequence":       "password=abcdefghijklmnop123 token=0123456789abcdef0123456789abcdef",
 		"url without":    "postgres://user:password@localhost/db https://example.com:8080/a@b",
