@@ -22,14 +22,14 @@ import (
 // TestAnalyseTellsWhatStoppedIt: the texts of all licences take more memory
 // than there is, which ends one process and is told.
 func TestAnalyseTellsWhatStoppedIt(t *testing.T) {
-	analyser := sbom.NewAnalyser(archive.Limits{}, sbom.Config{Memory: 24 << 20})
+	analyser := sbom.NewAnalyser(archive.Limits{}, sbom.Config{Memory: 8 << 20})
 	t.Cleanup(analyser.Close)
 	in, _ := stored(t, TarGz(File{"package/package.json", pkg("a", "1.0.0")}, File{"package/LICENSE", "Permission is hereby granted"}), "a.tgz")
 	answer, err := analyser.Analyse(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer.Status != event.Failed || !strings.Contains(answer.Reason, "limit of 24 MiB of memory") || len(answer.Documents) > 0 {
+	if answer.Status != event.Failed || !strings.Contains(answer.Reason, "limit of 8 MiB of memory") || len(answer.Documents) > 0 {
 		t.Errorf("status %s, reason %q", answer.Status, answer.Reason)
 	}
 }
