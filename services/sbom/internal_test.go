@@ -2,6 +2,7 @@ package sbom
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"assize.dev/shared/archive"
+	"assize.dev/shared/digest"
+	"assize.dev/shared/event"
 	"assize.dev/shared/identify"
 	. "assize.dev/shared/identify/identifytest"
 )
@@ -146,6 +149,18 @@ func FuzzCatalogue(f *testing.F) {
 			}
 			if two, _ := result.Document(f, Subject{}); !slices.Equal(one, two) {
 				t.Errorf("%s is not reproducible", f)
+			}
+		}
+	})
+}
+
+func FuzzAttested(f *testing.F) {
+	f.Add([]byte(`{"payload":"e30="}{"dsseEnvelope":{"payload":"e30="}}`))
+	f.Add([]byte(`{"attestations":[{"bundle":{"dsseEnvelope":{"payload":"e30="}}}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, b := range attested([]event.Attached{{Name: "a", Data: data}}, digest.Of(nil)) {
+			if !json.Valid(b.Document) {
+				t.Errorf("a document that is no JSON: %q", b.Document)
 			}
 		}
 	})
