@@ -61,7 +61,7 @@ func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.An
 	defer file.Close()
 	found, err := catalogueIn(ctx, a.children, file.OS(), order{
 		Filename: artifact.Filename, PURL: artifact.PURL, Format: CycloneDX16, Limits: a.limits,
-		Beside: attested(artifact.Signatures, artifact.Digest),
+		Beside:  attested(artifact.Signatures, artifact.Digest),
 		Subject: Subject{Filename: artifact.Filename, Digest: artifact.Digest, SHA512: artifact.SHA512, Received: artifact.Received, Creator: a.creator},
 	})
 	var stopped *isolate.Stopped
