@@ -51,10 +51,10 @@ func ReadPEVersion(r io.ReaderAt) (p Package, err error) {
 	if p.Version == "" {
 		p.Version = said["FileVersion"]
 	}
+	p.Name, p.Version = clean(p.Name, maxName), clean(p.Version, maxName)
 	if p.Name == "" || p.Version == "" {
 		return Package{}, ErrNoVersion
 	}
-	p.Name, p.Version = clean(p.Name, maxName), clean(p.Version, maxName)
 	return p, nil
 }
 

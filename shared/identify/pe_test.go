@@ -91,6 +91,9 @@ func TestReadPEVersion(t *testing.T) {
 	if _, err := ReadPEVersion(bytes.NewReader(windowsProgram("LegalCopyright", "(c)"))); !errors.Is(err, ErrNoVersion) {
 		t.Errorf("error %v", err)
 	}
+	if p, err := ReadPEVersion(bytes.NewReader(windowsProgram("ProductName", "\x01", "ProductVersion", "1"))); !errors.Is(err, ErrNoVersion) {
+		t.Errorf("a name of control characters: %+v, %v", p, err)
+	}
 	for cut := range data {
 		ReadPEVersion(bytes.NewReader(data[:cut])) // whatever it says, it ends
 	}
