@@ -1,0 +1,262 @@
+package secrets
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
+
+// sieve tells, many bytes at a time, where windows of four bytes that
+// interest may begin, and where 8 bytes are all of base64's alphabet. It
+// deals the windows into sixteen buckets and knows for each bucket and place
+// in the window the halves of the bytes that stand there, as Hyperscan's
+// Teddy does: what it names is to be compared in full, what it leaves out is
+// not there.
+type sieve struct {
+	halves [groups][windowSize]halves
+	// packed has, for each byte, the buckets in which it may stand at place
+	// n of a window in bits 16n to 16n+15.
+	packed [256]uint64
+}
+
+const (
+	windowSize  = 4
+	groups      = 2 // of eight buckets
+	buckets     = 8 * groups
+	everyBucket = 1<<buckets - 1
+	sieveBlock  = 64      // bytes looked at together
+	stride      = 4 << 10 // bytes between two looks at what was found
+)
+
+// halves has the buckets of a group in which a byte's lower and its upper half may
+// stand. Both are there twice, for vectors of 32 bytes.
+type halves struct{ low, high [32]byte }
+
+// sifted is what a sieve says of up to stride bytes.
+type sifted struct {
+	hits [stride / sieveBlock]uint64 // bit n: a window may begin at byte n
+	runs [stride / sieveBlock]byte   // bit n: bytes 8n to 8n+7 are of base64's alphabet
+}
+
+// base64Halves are the table by which vectors tell base64's alphabet: a byte
+// is in it if the entries of its halves have a bit in common.
+var base64Halves = func() (h halves) {
+	for c, v := range sextet {
+		if v >= 0 {
+			bit := byte(1) << (c >> 4)
+			h.high[c>>4], h.high[c>>4+16] = bit, bit
+			h.low[c&15] |= bit
+			h.low[c&15+16] |= bit
+		}
+	}
+	return h
+}()
+
+// passGo sifts so many blocks of text, which has windowSize-1 bytes more.
+func (s *sieve) passGo(text []byte, blocks int, out *sifted) {
+	state := uint64(0) // the buckets of a window's places, of which the last one has been met
+	for _, c := range text[:windowSize-1] {
+		state = (state<<buckets | everyBucket) & s.packed[c]
+	}
+	for b := range blocks {
+		hits, runs := uint64(0), byte(0)
+		for i, c := range text[b*sieveBlock+windowSize-1:][:sieveBlock] {
+			state = (state<<buckets | everyBucket) & s.packed[c]
+			if state>>(buckets*(windowSize-1)) != 0 {
+				hits |= 1 << i
+			}
+		}
+		for i := range sieveBlock / 8 {
+			eight := text[b*sieveBlock+8*i:][:8]
+			// Bytes below '+' set their top bit here, most often a space.
+			w := binary.LittleEndian.Uint64(eight)
+			if (w-'+'*ones)&^w&tops == 0 && allBase64(eight) {
+				runs |= 1 << i
+			}
+		}
+		out.hits[b], out.runs[b] = hits, runs
+	}
+}
+
+const ones, tops = 0x0101010101010101, 0x8080808080808080
+
+func allBase64(chars []byte) bool {
+	for _, c := range chars {
+		if sextet[c] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// bucket is what its windows have at each place: sets of halves.
+type bucket [windowSize]struct{ low, high uint16 }
+
+func (b *bucket) add(p place) {
+	for n := range b {
+		if p.off+n >= len(p.literal) {
+			b[n].low, b[n].high = 1<<16-1, 1<<16-1 // anything
+			continue
+		}
+		for _, c := range p.spellings(p.off + n) {
+			b[n].low |= 1 << (c & 15)
+			b[n].high |= 1 << (c >> 4)
+		}
+	}
+}
+
+// cost is the share of positions in text that the bucket lets through, if
+// bytes came independently.
+func (b *bucket) cost() float64 {
+	share := 1.0
+	for _, h := range b {
+		sum := 0
+		for high := range 8 {
+			if h.high>>high&1 != 0 {
+				sum += frequencies[2*high][h.low&0xFF] + frequencies[2*high+1][h.low>>8]
+			}
+		}
+		share *= float64(sum) / 10_000
+	}
+	return share
+}
+
+// newSieve chooses for every anchor the window and the bucket that let least
+// of ordinary text through. Its places are those windows.
+func newSieve(anchors []*anchor) (*sieve, []place) {
+	places := make([]place, len(anchors))
+	alone := make(map[*anchor]float64, len(anchors))
+	for i, a := range anchors {
+		least := -1.0
+		for off := range windowsOf(a) {
+			var b bucket
+			p := place{anchor: a, off: off}
+			b.add(p)
+			if c := b.cost(); least < 0 || c < least {
+				places[i], least = p, c
+			}
+		}
+		alone[a] = least
+	}
+	// What lets much through by itself chooses first; then each may choose
+	// again, knowing the others.
+	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(alone[b.anchor], alone[a.anchor]) })
+	d := deal{places: places}
+	for i := range places {
+		d.choose(i)
+	}
+	for range min(maxRounds, maxChoices/max(1, len(places))) {
+		for i := range places {
+			d.withdraw(i)
+			d.choose(i)
+		}
+	}
+	return packSieve(&d.all), places
+}
+
+// Anchors choose again so many times, and so many choices are made at most.
+const (
+	maxRounds  = 4
+	maxChoices = 2000
+)
+
+// deal is the buckets while places are dealt into them.
+type deal struct {
+	places  []place
+	members [buckets][]int // of places
+	all     [buckets]bucket
+	costs   [buckets]float64
+}
+
+// choose puts a place where it adds least, with the window that does.
+func (d *deal) choose(i int) {
+	best, least := 0, -1.0
+	a := d.places[i].anchor
+	for off := range windowsOf(a) {
+		p := place{anchor: a, off: off}
+		for k := range d.all {
+			grown := d.all[k]
+			grown.add(p)
+			if more := grown.cost() - d.costs[k]; least < 0 || more < least {
+				d.places[i], best, least = p, k, more
+			}
+		}
+	}
+	d.members[best] = append(d.members[best], i)
+	d.all[best].add(d.places[i])
+	d.costs[best] = d.all[best].cost()
+}
+
+// withdraw takes a place out of its bucket.
+func (d *deal) withdraw(i int) {
+	for k := range d.members {
+		n := slices.Index(d.members[k], i)
+		if n < 0 {
+			continue
+		}
+		d.members[k] = slices.Delete(d.members[k], n, n+1)
+		d.all[k] = bucket{}
+		for _, m := range d.members[k] {
+			d.all[k].add(d.places[m])
+		}
+		d.costs[k] = d.all[k].cost()
+	}
+}
+
+// windowsOf is how many windows an anchor has.
+func windowsOf(a *anchor) int { return max(1, len(a.literal)-windowSize+1) }
+
+func packSieve(all *[buckets]bucket) *sieve {
+	s := new(sieve)
+	for k, b := range all {
+		for n := range b {
+			h := &s.halves[k/8][n]
+			for half := range 16 {
+				low, high := byte(b[n].low>>half&1)<<(k%8), byte(b[n].high>>half&1)<<(k%8)
+				h.low[half] |= low
+				h.low[half+16] |= low
+				h.high[half] |= high
+				h.high[half+16] |= high
+			}
+			for c := range s.packed {
+				s.packed[c] |= uint64(b[n].low>>(c&15)&(b[n].high>>(c>>4))&1) << (buckets*n + k)
+			}
+		}
+	}
+	return s
+}
+
+// byteFrequencies of ' ' to '~', in ten thousandths of the bytes of 17 MB of
+// source code and documentation in some dozen languages.
+var byteFrequencies = [...]int{
+	1760, 8, 212, 13, 4, 8, 9, 25, 98, 97, 40, 6, 173, 36, 124, 96,
+	74, 46, 39, 24, 25, 17, 27, 12, 15, 11, 109, 15, 14, 59, 15, 1,
+	1, 49, 18, 50, 32, 55, 29, 18, 14, 46, 4, 11, 33, 30, 42, 34,
+	40, 4, 44, 69, 61, 22, 17, 11, 7, 5, 3, 21, 12, 21, 1, 103,
+	13, 337, 70, 210, 179, 668, 136, 105, 106, 354, 8, 42, 208, 126, 364, 320,
+	176, 16, 404, 346, 508, 177, 60, 40, 79, 81, 12, 63, 5, 63, 1,
+}
+
+// frequencies sums those of the bytes with one upper half and any of eight
+// lower halves: the table 2n is for upper half n and lower halves 0 to 7.
+var frequencies = func() (t [32][256]int) {
+	of := func(c int) int {
+		switch {
+		case c >= ' ' && c <= '~':
+			return byteFrequencies[c-' ']
+		case c == '\n', c == '\t':
+			return 300
+		}
+		return 1
+	}
+	for n := range t {
+		for set := range 256 {
+			for low := range 8 {
+				if set>>low&1 != 0 {
+					t[n][set] += of(n/2*16 + n%2*8 + low)
+				}
+			}
+		}
+	}
+	return t
+}()

@@ -1,0 +1,54 @@
+//go:build amd64 && !purego
+
+package secrets
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"golang.org/x/sys/cpu"
+)
+
+// TestPass holds the vector instructions against plain Go.
+func TestPass(t *testing.T) {
+	kernels := map[string]func(s *sieve, text []byte, blocks int, out *sifted){}
+	if cpu.X86.HasAVX2 {
+		kernels["AVX2"] = func(s *sieve, text []byte, blocks int, out *sifted) {
+			passAVX2(&s.halves, &base64Halves, &text[0], blocks, out)
+		}
+	}
+	if cpu.X86.HasAVX512BW {
+		kernels["AVX-512"] = func(s *sieve, text []byte, blocks int, out *sifted) {
+			passAVX512(&s.halves, &base64Halves, &text[0], blocks, out)
+		}
+	}
+	if len(kernels) == 0 {
+		t.Skip("this processor has neither AVX2 nor AVX-512")
+	}
+	anchors := allAnchors(nil)
+	s := plain().index.sieve
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		text := make([]byte, stride+windowSize-1)
+		for i := range text {
+			text[i] = byte(random.Uint32())
+			if random.IntN(2) == 0 {
+				text[i] = base64Std[random.IntN(len(base64Std))]
+			}
+		}
+		for range 40 {
+			a := anchors[random.IntN(len(anchors))]
+			copy(text[random.IntN(stride):], a.literal)
+		}
+		blocks := random.IntN(stride/sieveBlock) + 1
+		var want sifted
+		s.passGo(text, blocks, &want)
+		for name, pass := range kernels {
+			var got sifted
+			pass(s, text, blocks, &got)
+			if got != want {
+				t.Fatalf("%s sifts %d blocks otherwise than Go", name, blocks)
+			}
+		}
+	}
+}
