@@ -22,13 +22,24 @@ var endsBare = func() (t [256]bool) {
 	return t
 }()
 
+// behindName is what may stand between a name and what separates it from its
+// value.
+const behindName = "\"'\\])`"
+
+// mayFollowName are the bytes of which one stands behind a name that is given
+// a value.
+var mayFollowName = setOf(behindName + " \t" + ":=>")
+
 // assigned reads the value given to the name that ends at text[end].
 func assigned(text []byte, end int) (assignment, bool) { return assignedUpTo(text, end, maxValue) }
 
 // assignedUpTo is the same for values of at most most bytes.
 func assignedUpTo(text []byte, end, most int) (assignment, bool) {
 	var a assignment
-	i := skip(text, end, `"'\])`+"`", 4)
+	if end >= len(text) || !mayFollowName[text[end]] {
+		return a, false
+	}
+	i := skip(text, end, behindName, 4)
 	closed := i > end
 	i = skip(text, i, " \t", 8)
 	if i >= len(text) {

@@ -115,7 +115,7 @@ func genericSecret(v string, quoted bool) bool {
 // nameEnd steps over one of the endings a name may have, the longest first.
 func nameEnd(text []byte, end int, endings ...string) int {
 	for _, e := range endings {
-		if n := end + len(e); n <= len(text) && strings.EqualFold(string(text[end:n]), e) {
+		if n := end + len(e); n <= len(text) && lowered(text[end]) == e[0] && strings.EqualFold(string(text[end:n]), e) {
 			return n
 		}
 	}

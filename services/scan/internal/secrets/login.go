@@ -12,6 +12,14 @@ var databases = set("postgres postgresql mysql mysql2 mariadb mongodb mongodb+sr
 
 var databaseRule = &rule{id: "database_credentials", title: "password of a database", severity: event.High, confidence: byStructure, rank: byName}
 
+// inAuthority are the bytes that an address's authority may have.
+var inAuthority = func() (t [256]bool) {
+	for c := byte('!'); c <= '~'; c++ {
+		t[c] = strings.IndexByte("\"'`<>\\|^/?#", c) < 0
+	}
+	return t
+}()
+
 // urlPassword is the password in the authority of an address (RFC 3986, section
 // 3.2.1): scheme://user:password@host.
 func urlPassword(text []byte, at, end int) (finding, bool) {
@@ -26,8 +34,8 @@ func urlPassword(text []byte, at, end int) (finding, bool) {
 			stop = i // the last one counts
 		} else if c == ':' && colon < 0 {
 			colon = i
-		} else if c <= ' ' || c >= 0x7F || strings.IndexByte("\"'`<>\\|^", c) >= 0 || strings.IndexByte("/?#", c) >= 0 && (colon < 0 || stop >= 0) {
-			break
+		} else if !inAuthority[c] && ((c != '/' && c != '?' && c != '#') || colon < 0 || stop >= 0) {
+			break // a password may have these three, unescaped
 		}
 	}
 	if start == at || colon < 0 || stop < colon || stop+1 >= len(text) || !isWord(text[stop+1]) && text[stop+1] != '[' {
