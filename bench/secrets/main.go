@@ -98,20 +98,25 @@ func run() error {
 		}
 		fmt.Printf("gitleaks, its library, default rules:        %8.2f   assize is %.0f times that; it found %d in %d MB\n", theirs, ours/theirs, n, *peer)
 	}
-	fmt.Printf("findings: %d, %.2f per MB:", findings, float64(findings)/size)
+	elsewhere := 0
+	for _, f := range files {
+		if _, err := scanner.Scan(ctx, f.path, bytes.NewReader(f.data), int64(len(f.data)), func(s scan.SecretFinding) {
+			if !s.InTests {
+				elsewhere++
+			}
+			if *list {
+				fmt.Printf("%s:%d:%d %s %s %s in tests: %t\n", f.path, s.Line, s.Column, s.Type, s.Confidence, s.Redacted, s.InTests)
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("findings: %d, %.2f per MB, %d or %.2f per MB not among tests, examples and documentation:",
+		findings, float64(findings)/size, elsewhere, float64(elsewhere)/size)
 	for _, k := range slices.Sorted(maps.Keys(kinds)) {
 		fmt.Printf(" %s %d", k, kinds[k])
 	}
 	fmt.Println()
-	if *list {
-		for _, f := range files {
-			if err := scanner.ScanStream(ctx, f.path, bytes.NewReader(f.data), func(s scan.SecretFinding) {
-				fmt.Printf("%s:%d:%d %s %s %s\n", f.path, s.Line, s.Column, s.Type, s.Confidence, s.Redacted)
-			}); err != nil {
-				return err
-			}
-		}
-	}
 	return packageThroughput(ctx, scanner, files, size, *rounds)
 }
 

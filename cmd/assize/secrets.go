@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type secretsCmd struct {
 	Allow          string   `help:"Findings that were accepted, each with fingerprint, reason and the day it expires (YAML)." placeholder:"FILE" type:"path"`
 	Format         string   `help:"How to print findings: ${enum}. --json is the same as json." enum:"table,json,sarif" default:"table"`
 	FailOn         string   `help:"Least severity that makes the exit code 1: ${enum}." enum:"critical,high,medium,low,info" default:"medium"`
+	MinConfidence  string   `help:"Leave out findings that are less sure: ${enum}. Among tests, examples and documentation each is one step less sure." enum:"checksum,structure,entropy,generic" default:"generic"`
 	FingerprintKey string   `help:"File with the key of the fingerprints, 16 bytes or more, to compare them with those of another installation. Without it the data directory's own key is used, and made if need be." placeholder:"FILE" type:"path"`
 	Path           []string `arg:"" help:"Files, directories and archives to look through."`
 }
@@ -35,7 +37,7 @@ was, but something could not be looked at, 3 usage or internal error.
 
 Examples:
   assize secrets .
-  assize secrets --fail-on high package.tgz
+  assize secrets --fail-on high --min-confidence structure package.tgz
   assize secrets --json dist/ | jq -r 'select(.confidence=="checksum").path'
   assize secrets --rules gitleaks.toml --allow accepted.yaml --format sarif src >secrets.sarif`
 }
@@ -72,11 +74,15 @@ func (c *secretsCmd) Run(ctx context.Context, g *globals) error {
 	return nil
 }
 
+// confidences of findings, the surest first.
+var confidences = []string{"checksum", "structure", "entropy", "generic"}
+
 // search is one call of the command under way.
 type search struct {
 	scanner *scan.SecretScanner
 	allow   *scan.SecretAllow
 	failOn  int
+	surest  int // of confidences, the number that are sure enough
 	out     secretsPrinter
 	shown   *scanned
 	now     time.Time
@@ -91,7 +97,7 @@ type search struct {
 const maxUnseen = 1000
 
 func (c *secretsCmd) prepare(g *globals) (*search, error) {
-	s := &search{failOn: event.Severity(c.FailOn).Rank(), now: time.Now(), expired: make(map[string]string)}
+	s := &search{failOn: event.Severity(c.FailOn).Rank(), surest: slices.Index(confidences, c.MinConfidence) + 1, now: time.Now(), expired: make(map[string]string)}
 	var rules *scan.SecretRules
 	if c.Rules != "" {
 		text, err := readSmall(c.Rules)
@@ -227,6 +233,9 @@ func (s *search) unexamined(path, why string) {
 }
 
 func (s *search) found(path string, f scan.SecretFinding) error {
+	if !slices.Contains(confidences[:s.surest], f.Confidence) {
+		return nil
+	}
 	reason, expired := scan.Allowed(s.allow, f, s.now)
 	if reason != "" {
 		return nil
@@ -266,8 +275,8 @@ func (jsonSecrets) close([]string) error               { return nil }
 
 // tableSecrets prints two lines for a person, as they are found.
 type tableSecrets struct {
-	p     printer
-	count int
+	p              printer
+	count, inTests int
 }
 
 func (t *tableSecrets) print(f scan.SecretFinding) error {
@@ -275,6 +284,9 @@ func (t *tableSecrets) print(f scan.SecretFinding) error {
 	tint := yellow
 	if f.Severity.Rank() >= event.High.Rank() {
 		tint = red
+	}
+	if f.InTests {
+		t.inTests++
 	}
 	in := ""
 	if f.Encoding != "" {
@@ -292,6 +304,9 @@ func (t *tableSecrets) close(unseen []string) error {
 		what = "1 secret found"
 	} else if t.count > 1 {
 		what = fmt.Sprintf("%d secrets found", t.count)
+	}
+	if t.inTests > 0 {
+		what += fmt.Sprintf(", %d of them among tests, examples or documentation", t.inTests)
 	}
 	if n := len(unseen); n > 0 {
 		what += fmt.Sprintf("; %d file(s) could not be looked at to the end", n)

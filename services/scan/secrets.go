@@ -39,6 +39,7 @@ type SecretFinding struct {
 	Encoding    string         `json:"encoding,omitempty"` // utf-16 or base64, if not plain
 	Redacted    string         `json:"redacted"`
 	Fingerprint string         `json:"fingerprint"`
+	InTests     bool           `json:"in_tests,omitempty"` // among tests, examples or documentation, by its path
 	Title       string         `json:"-"`
 }
 
@@ -85,7 +86,7 @@ func (s *SecretScanner) ScanStream(ctx context.Context, name string, src io.Read
 func secretFinding(location string, m secrets.Match) SecretFinding {
 	return SecretFinding{
 		Type: m.Rule, Title: m.Title, Severity: m.Severity, Confidence: m.Confidence, Path: location, Line: m.Line, Column: m.Column,
-		Offset: m.Offset, Length: m.Length, Encoding: m.Encoding, Redacted: m.Redacted, Fingerprint: m.Fingerprint,
+		Offset: m.Offset, Length: m.Length, Encoding: m.Encoding, InTests: m.InTests, Redacted: m.Redacted, Fingerprint: m.Fingerprint,
 	}
 }
 

@@ -26,7 +26,7 @@ var _ evidence.Analyser = (*Analyser)(nil)
 func (*Analyser) Kind() event.Kind { return event.KindSecrets }
 
 // Version implements evidence.Analyser.
-func (*Analyser) Version() string { return "2.0.0" }
+func (*Analyser) Version() string { return "2.1.0" }
 
 // Analyse implements evidence.Analyser.
 func (a *Analyser) Analyse(ctx context.Context, in evidence.Input) (*evidence.Answer, error) {
@@ -75,8 +75,8 @@ func (m Match) finding(location string) event.Finding {
 	if m.Encoding != "" {
 		f.Message += ", written in " + m.Encoding
 	}
-	if inTests(location) {
-		f.Message += ", among tests or examples"
+	if m.InTests {
+		f.Message += ", among tests, examples or documentation"
 	}
 	return f
 }

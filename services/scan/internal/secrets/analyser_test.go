@@ -18,7 +18,7 @@ import (
 	"assize.dev/shared/evidence"
 )
 
-func gz(t *testing.T, data string) string {
+func gz(t testing.TB, data string) string {
 	t.Helper()
 	var buf bytes.Buffer
 	w := gzip.NewWriter(&buf)
@@ -32,7 +32,7 @@ func gz(t *testing.T, data string) string {
 }
 
 // tarOf takes name, body, name, body.
-func tarOf(t *testing.T, files ...string) string {
+func tarOf(t testing.TB, files ...string) string {
 	t.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
@@ -50,7 +50,7 @@ func tarOf(t *testing.T, files ...string) string {
 	return buf.String()
 }
 
-func zipOf(t *testing.T, method uint16, files ...string) string {
+func zipOf(t testing.TB, method uint16, files ...string) string {
 	t.Helper()
 	var buf bytes.Buffer
 	w := zip.NewWriter(&buf)
@@ -70,7 +70,7 @@ func zipOf(t *testing.T, method uint16, files ...string) string {
 }
 
 // pspfOf makes a PSPF package whose slots all claim the same operations.
-func pspfOf(t *testing.T, launcher, metadata string, operations uint64, slots ...string) string {
+func pspfOf(t testing.TB, launcher, metadata string, operations uint64, slots ...string) string {
 	t.Helper()
 	meta := gz(t, metadata)
 	file := []byte(launcher + meta)
@@ -182,4 +182,46 @@ func TestManyFindings(t *testing.T) {
 	if listed != maxFindings || a.Status != event.Partial || !strings.Contains(a.Reason, "not listed") {
 		t.Errorf("%d findings, %s %q", listed, a.Status, a.Reason)
 	}
+}
+
+// TestInTests: which paths make a finding less sure.
+func TestInTests(t *testing.T) {
+	for path, want := range map[string]bool{
+		"a/test/b.env": true, "a/testdata/b": true, "x/test-fixtures/root/key.pem": true, "keys_test_data.go": true,
+		"src/LoginTest.java": true, "src/__tests__/a.js": true, "a.test.ts": true, "docs/a.yaml": true, "README.md": true,
+		"app.tgz!package/examples/x": true, "spec/a.rb": true,
+		"latest/a": false, "contest.go": false, "src/attestation.go": false, "spec.json": false, "api/docs.go": false,
+		"test-utils-1.0.tgz!package/index.js": false, "out.tar!tests.zip!a/b.env": false, "": false, "!": false,
+	} {
+		if got := inTests(path); got != want {
+			t.Errorf("inTests(%q) = %v", path, got)
+		}
+	}
+}
+
+// FuzzExamine takes any bytes apart as a package: what it finds lies inside,
+// and what it cannot look at is said.
+func FuzzExamine(f *testing.F) {
+	s := newSamples(9)
+	line := "x = " + s.withCRC("ghp_") + "\n"
+	f.Add([]byte(line), "a.txt")
+	f.Add([]byte(zipOf(f, zip.Deflate, "a", line)), "a.zip")
+	f.Add([]byte(gz(f, tarOf(f, "in.zip", zipOf(f, zip.Store, "a", line)))), "a.tgz")
+	f.Add([]byte(pspfOf(f, "#!/bin/sh\n", "{}", 0, gz(f, line))), "a.psp")
+	a := NewAnalyser([]byte("key"))
+	a.limits = archive.Limits{Inflated: 1 << 20}
+	f.Fuzz(func(t *testing.T, data []byte, name string) {
+		answer, err := a.examine(context.Background(), unpack.Artifact{Bytes: bytes.NewReader(data), Size: int64(len(data)), Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.Status != event.Complete && answer.Reason == "" {
+			t.Errorf("%s without a reason", answer.Status)
+		}
+		for _, f := range answer.Findings {
+			if f.ID == "" || f.Line < 1 || f.Severity == "" || !slices.Contains([]string{byChecksum, byStructure, byEntropy, byGeneric}, f.Confidence) {
+				t.Errorf("finding %+v", f)
+			}
+		}
+	})
 }

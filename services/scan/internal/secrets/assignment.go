@@ -92,10 +92,10 @@ func assignedUpTo(text []byte, end, most int) (assignment, bool) {
 	return a, a.end == len(text) && !a.quoted
 }
 
-// goesOn tells an expression: an operator between spaces follows, as in
-// "prefix + encoded".
+// goesOn tells an expression or a sentence: an operator between spaces
+// follows, as in "prefix + encoded", or a parenthesis, as in "PASS: TestX (0.1s)".
 func goesOn(rest []byte) bool {
-	for _, operator := range []string{" + ", " || ", " ?? ", " == ", " != ", " && ", " % ", " ? "} {
+	for _, operator := range []string{" + ", " || ", " ?? ", " == ", " != ", " && ", " % ", " ? ", " ("} {
 		if bytes.HasPrefix(rest, []byte(operator)) {
 			return true
 		}

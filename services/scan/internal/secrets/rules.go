@@ -124,7 +124,7 @@ func allAnchors(custom *Rules) []*anchor {
 
 // unanchored are the rules that others' anchors lead to.
 func unanchored() []*rule {
-	all := []*rule{discordRule, databaseRule, apiKeyRule, awsSecretRule, awsSessionRule}
+	all := []*rule{discordRule, openpgpRule, databaseRule, apiKeyRule, awsSecretRule, awsSessionRule}
 	for i := range nameRules {
 		all = append(all, &nameRules[i].rule)
 	}

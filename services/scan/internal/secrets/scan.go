@@ -30,6 +30,7 @@ type Match struct {
 	Line       int    // of the value's start, from 1; lines end with \n
 	Column     int    // in bytes, from 1
 	Encoding   string // how the value is written: empty for plainly, "utf-16" or "base64"
+	InTests    bool   // its path is one of tests, examples or documentation; Examine tells
 	// Redacted is what may be shown: the public prefix of the kind and
 	// the length.
 	Redacted string
@@ -158,6 +159,11 @@ type candidate struct {
 
 // search looks for anchors that begin before limit.
 func (s *stream) search(limit int) {
+	if s.base == 0 && s.from == 0 {
+		if f, ok := openpgpKey(s.buf[:s.have]); ok {
+			s.add(openpgpRule, f, s.buf[:s.have], view{width: 1})
+		}
+	}
 	s.look(s.buf[:s.have], s.from, limit, view{base: s.base, width: 1})
 	s.everywhere(s.buf[:s.have], s.from, limit)
 	s.from = max(s.from, limit)
