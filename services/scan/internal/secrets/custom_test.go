@@ -110,6 +110,22 @@ func TestRuleOnPath(t *testing.T) {
 	}
 }
 
+// TestCustomBeforeGeneric: what somebody made a rule for has its name.
+func TestCustomBeforeGeneric(t *testing.T) {
+	rules, err := ParseRules([]byte(acme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	text := "api_secret = 'acme_" + "k7w2q9x4m1z8v3b6" + "'\n"
+	if err := New([]byte("key"), rules).Scan(context.Background(), "", strings.NewReader(text), func(m Match) { got = append(got, m.Rule) }); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, []string{"acme-token"}) {
+		t.Errorf("found %q", got)
+	}
+}
+
 func TestRuleErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"x = ": "parse TOML",
@@ -121,7 +137,7 @@ func TestRuleErrors(t *testing.T) {
 		"[[rules]]\nid='a'\nregex='b'\nsecretGroup=1":                                "secretGroup: 1, but the regex has 0 groups",
 		"[[rules]]\nid='a'\nregex='b'\n[[rules]]\nid='a'\nregex='c'":                 "given twice",
 		"[[rules]]\nid='a'\nregex='b'\nkeywords=['x']":                               "keyword \"x\": 1 bytes",
-		"[[rules]]\nid='a'\nregex='b'\nkeywords=['" + strings.Repeat("x", 33) + "']": "33 bytes, want 2 to 32",
+		"[[rules]]\nid='a'\nregex='b'\nkeywords=['" + strings.Repeat("x", 65) + "']": "65 bytes, want 2 to 64",
 		"[[rules]]\nid='a'\nregex='" + strings.Repeat("x", maxPattern+1) + "'":       "at most 16384",
 		"[[rules]]\nid='a'\nregex='b'\nentropy=9.0":                                  "entropy: 9",
 		"[extend]\npath='other.toml'":                                                "other files are not read",

@@ -128,7 +128,7 @@ func (x *index) compare(first uint16, w uint32, text []byte, i, from, limit int,
 	}
 }
 
-const maxLiteral = 32
+const maxLiteral = 64
 
 func (a *anchor) matches(text []byte) bool {
 	n := len(a.literal)

@@ -37,9 +37,9 @@ const (
 const (
 	bySpecific = iota
 	byName     // the name beside it says what a value is
+	byCustom
 	byKeyword
 	byPassword
-	byCustom
 )
 
 // rules is every kind there is, specific ones first. Forms are the facts of

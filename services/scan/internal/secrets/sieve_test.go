@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// TestPass holds the vector instructions against plain Go.
-func TestPass(t *testing.T) {
+// TestSieve holds the vector instructions against plain Go.
+func TestSieve(t *testing.T) {
 	kernels := map[string]func(s *sieve, text []byte, blocks int, out *sifted){}
 	if cpu.X86.HasAVX2 {
 		kernels["AVX2"] = func(s *sieve, text []byte, blocks int, out *sifted) {
