@@ -14,18 +14,19 @@ import (
 // not there.
 type sieve struct {
 	halves [groups][windowSize]halves
-	// packed has, for each byte, the buckets in which it may stand at place
-	// n of a window in bits 16n to 16n+15.
+	// packed has, for each byte, the buckets in which it may not stand at
+	// place n of a window in bits 16n to 16n+15.
 	packed [256]uint64
 }
 
 const (
-	windowSize  = 4
-	groups      = 2 // of eight buckets
-	buckets     = 8 * groups
-	everyBucket = 1<<buckets - 1
-	sieveBlock  = 64      // bytes looked at together
-	stride      = 4 << 10 // bytes between two looks at what was found
+	windowSize = 4
+	groups     = 2 // of eight buckets
+	buckets    = 8 * groups
+	everyPlace = 1<<(buckets*windowSize) - 1
+	lastPlace  = everyPlace &^ (1<<(buckets*(windowSize-1)) - 1) // all buckets, of the last place
+	sieveBlock = 64                                              // bytes looked at together
+	stride     = 4 << 10                                         // bytes between two looks at what was found
 )
 
 // halves has the buckets of a group in which a byte's lower and its upper half may
@@ -54,15 +55,15 @@ var base64Halves = func() (h halves) {
 
 // passGo sifts so many blocks of text, which has windowSize-1 bytes more.
 func (s *sieve) passGo(text []byte, blocks int, out *sifted) {
-	state := uint64(0) // the buckets of a window's places, of which the last one has been met
+	// By place, the buckets of which no window has been met up to there.
+	state := uint64(everyPlace)
 	for _, c := range text[:windowSize-1] {
-		state = (state<<buckets | everyBucket) & s.packed[c]
+		state = state<<buckets | s.packed[c]
 	}
 	for b := range blocks {
 		hits, runs := uint64(0), byte(0)
 		for i, c := range text[b*sieveBlock+windowSize-1:][:sieveBlock] {
-			state = (state<<buckets | everyBucket) & s.packed[c]
-			if state>>(buckets*(windowSize-1)) != 0 {
+			if state = state<<buckets | s.packed[c]; state < lastPlace {
 				hits |= 1 << i
 			}
 		}
@@ -219,7 +220,9 @@ func packSieve(all *[buckets]bucket) *sieve {
 				h.high[half+16] |= high
 			}
 			for c := range s.packed {
-				s.packed[c] |= uint64(b[n].low>>(c&15)&(b[n].high>>(c>>4))&1) << (buckets*n + k)
+				if b[n].low>>(c&15)&1 == 0 || b[n].high>>(c>>4)&1 == 0 {
+					s.packed[c] |= 1 << (buckets*n + k)
+				}
 			}
 		}
 	}
