@@ -28,7 +28,7 @@ const behindName = "\"'\\])`"
 
 // mayFollowName are the bytes of which one stands behind a name that is given
 // a value.
-var mayFollowName = setOf(behindName + " \t" + ":=>")
+var mayFollowName = setOf(behindName + " \t" + ":=>?.")
 
 // assigned reads the value given to the name that ends at text[end].
 func assigned(text []byte, end int) (assignment, bool) { return assignedUpTo(text, end, maxValue) }
@@ -50,9 +50,15 @@ func assignedUpTo(text []byte, end, most int) (assignment, bool) {
 		return element(text, i+1)
 	case closed && bytes.HasPrefix(text[i:], []byte("value=")): // name="password" value="…"
 		i += len("value=")
+	case closed && text[i] == ',' && argument(text, end): // setProperty("password", "value")
+		if i = skip(text, i+1, " \t", 8); i < len(text) && text[i] != text[end] {
+			return a, false
+		}
 	default:
 		var ok bool
-		if i, ok = separator(text, i); !ok {
+		if j, typed := declaration(text, i); typed && i > end {
+			i = j
+		} else if i, ok = separator(text, i); !ok {
 			return a, false
 		}
 	}
@@ -106,7 +112,7 @@ func goesOn(rest []byte) bool {
 // separator steps over what stands between a name and its value, a type
 // ("password: str = …") included.
 func separator(text []byte, i int) (int, bool) {
-	for _, s := range []string{":=", "=>", "=", ":"} {
+	for _, s := range []string{":::=", "::=", ":=", "=>", "?=", ".=", "=", ":"} {
 		if !bytes.HasPrefix(text[i:], []byte(s)) {
 			continue
 		}
@@ -126,13 +132,40 @@ func separator(text []byte, i int) (int, bool) {
 	return 0, false
 }
 
+// declaration steps over a type and what makes it one with a value, as in
+// Go's "var password string = …".
+func declaration(text []byte, i int) (int, bool) {
+	j := skip(text, i, alnum+"_", 16)
+	k := skip(text, j, " ", 2)
+	if j == i || k == j || k+2 >= len(text) || text[k] != '=' || text[k+1] != ' ' || strings.IndexByte("\"'`", text[k+2]) < 0 {
+		return 0, false
+	}
+	return k + 1, true
+}
+
+// argument reports whether the name that ends at text[end], before a quote, is
+// the first argument of a call.
+func argument(text []byte, end int) bool {
+	i := end
+	for i > 0 && end-i < 64 && (isWord(text[i-1]) || text[i-1] == '-' || text[i-1] == '.') {
+		i--
+	}
+	return i >= 2 && text[i-1] == text[end] && text[i-2] == '('
+}
+
+// element is what an element of XML holds, without the space around it.
 func element(text []byte, i int) (assignment, bool) {
+	i = skip(text, i, " \t\r\n", 64)
 	rest := text[i:min(len(text), i+maxValue)]
 	n := bytes.Index(rest, []byte("</"))
-	if n < 0 || bytes.ContainsAny(rest[:n], "\n\x00<") {
+	if n < 0 {
 		return assignment{}, false
 	}
-	return assignment{start: i, end: i + n, quoted: true}, true
+	rest = bytes.TrimRight(rest[:n], " \t\r\n")
+	if bytes.ContainsAny(rest, "\n\x00<") {
+		return assignment{}, false
+	}
+	return assignment{start: i, end: i + len(rest), quoted: true}, true
 }
 
 func skip(text []byte, i int, set string, most int) int {

@@ -20,11 +20,15 @@ var (
 	awsSessionRule = &rule{id: "aws_session_token", title: "AWS session token", severity: event.High, confidence: byStructure, rank: byName}
 )
 
+// minNamed is the length of the shortest credential that a provider's name
+// tells.
+const minNamed = 14
+
 // namedValue is a value given to a name with "key", "token" or "secret" at
 // its end. The rest of the name says of what kind it is.
 func namedValue(text []byte, at, end int) (finding, bool) {
 	a, ok := assignedUpTo(text, nameEnd(text, end, "_key_base", "_value", "_string", "s", "value"), 4096)
-	if !ok || a.end-a.start < 16 {
+	if !ok || a.end-a.start < minNamed {
 		return finding{}, false
 	}
 	f := finding{start: a.start, end: a.end}
@@ -45,7 +49,7 @@ func namedValue(text []byte, at, end int) (finding, bool) {
 	if f.rule = byProvider(name, v); f.rule != nil {
 		return f, !isDerived(name)
 	}
-	if placeholderValue(v) {
+	if len(v) < 16 || placeholderValue(v) {
 		return finding{}, false
 	}
 	for _, n := range apiKeyNames {

@@ -94,6 +94,51 @@ func httpCredentials(text []byte, at, end int) (finding, bool) {
 	return finding{start: end, end: stop, confidence: byEntropy}, true
 }
 
+// curlLogin is the password in "curl -u user:password", in the command's line
+// or the lines it goes on in.
+func curlLogin(text []byte, at, end int) (finding, bool) {
+	const most = 600 // bytes of the command
+	if at > 0 && isWord(text[at-1]) {
+		return finding{}, false
+	}
+	command := text[end:min(len(text), end+most)]
+	for i, c := range command {
+		if c == '\n' && (i == 0 || command[i-1] != '\\') || c == '|' || c == ';' || c == 0 {
+			command = command[:i]
+			break
+		}
+	}
+	start := -1
+	for _, option := range []string{"-u ", "--user ", "--user="} {
+		if i := bytes.Index(command, []byte(option)); i >= 0 && (i == 0 || command[i-1] == ' ' || command[i-1] == '\n') {
+			start = skip(text, end+i+len(option), " ", 8)
+			break
+		}
+	}
+	if start < 0 {
+		return finding{}, false
+	}
+	stop := end + len(command)
+	if start > stop {
+		return finding{}, false
+	}
+	if quote := text[start:stop]; len(quote) > 0 && (quote[0] == '"' || quote[0] == '\'') {
+		start++
+		n := bytes.IndexByte(text[start:stop], quote[0])
+		if n < 0 {
+			return finding{}, false
+		}
+		stop = start + n
+	} else if n := bytes.IndexAny(quote, " \t\r\n\"'`)\\"); n >= 0 {
+		stop = start + n
+	}
+	user, password, ok := strings.Cut(string(text[start:stop]), ":")
+	if !ok || strings.EqualFold(user, password) || !strongPassword(password) {
+		return finding{}, false
+	}
+	return finding{start: stop - len(password), end: stop}, true
+}
+
 // encodedLogin reports whether value is base64 of user and password.
 func encodedLogin(value []byte) bool {
 	value = bytes.TrimRight(value, "=")

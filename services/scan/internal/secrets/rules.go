@@ -103,6 +103,8 @@ var rules = append([]*rule{
 		anchors: []string{"://"}, verify: urlPassword},
 	{id: "basic_credentials", title: "HTTP credentials", severity: event.High, confidence: byStructure, rank: byName, fold: true,
 		anchors: []string{"basic ", "bearer "}, verify: httpCredentials},
+	{id: "basic_credentials", title: "password given to curl", severity: event.High, confidence: byStructure, rank: byName,
+		anchors: []string{"curl "}, verify: curlLogin},
 	{id: "docker_auth", title: "registry login", severity: event.High, confidence: byStructure, rank: byName,
 		anchors: []string{`"auth"`, `\"auth\"`}, verify: dockerAuth},
 }, slices.Concat(providers(), generics)...)
@@ -177,6 +179,9 @@ func sendgridParts(value []byte, prefix int) bool {
 func slackParts(value []byte, prefix int) bool {
 	groups := bytes.Split(value[prefix:], []byte("-"))
 	tail := groups[len(groups)-1]
+	if len(groups) >= 4 && len(tail) >= 10 && len(groups[0]) >= 9 && len(bytes.Trim(tail, lowerHex)) == 0 && entropy(tail) >= 2.5 {
+		return len(bytes.Trim(tail, digits)) > 0 // of the older form: numbers, then hexadecimal
+	}
 	if len(tail) < 12 || entropy(tail) < 2.5 || !drawn(string(tail)) && len(groups) < 2 {
 		return false
 	}
