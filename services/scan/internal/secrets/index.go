@@ -40,7 +40,7 @@ func newIndex(anchors []*anchor) *index {
 		p = newPlace(p.anchor, p.off)
 		x.places[i] = p
 		head := &x.full[fullHash(p.value)]
-		if n := len(p.literal); n < windowSize {
+		if len(p.literal) < windowSize {
 			head = &x.short[shortHash(p.value)]
 		}
 		x.next[i], *head = *head, uint16(i+1)
@@ -56,7 +56,7 @@ func shortHash(window uint32) uint32 { return (window | 0x2020) << 16 * 0x9E3779
 
 func newPlace(a *anchor, off int) place {
 	p := place{anchor: a, off: off}
-	for n := range 4 {
+	for n := range windowSize {
 		i, shift := off+n, 8*n
 		if i >= len(a.literal) {
 			break
@@ -82,17 +82,17 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 	before := uint64(0) // whether the eight bytes before are of base64
 	for i := from; i < end; i += stride {
 		blocks := (min(stride, end-i) + sieveBlock - 1) / sieveBlock
-		sifted := text[i:]
-		if need := blocks*sieveBlock + windowSize - 1; len(sifted) < need {
-			n := copy(rest[:], sifted)
+		part := text[i:]
+		if need := blocks*sieveBlock + windowSize - 1; len(part) < need {
+			n := copy(rest[:], part)
 			clear(rest[n:need])
-			sifted = rest[:]
+			part = rest[:]
 		}
-		x.sieve.pass(sifted, blocks, &out)
+		x.sieve.pass(part, blocks, &out)
 		for b, hits := range out.hits[:blocks] {
 			for ; hits != 0; hits &= hits - 1 {
 				n := b*sieveBlock + bits.TrailingZeros64(hits)
-				w := binary.LittleEndian.Uint32(sifted[n:])
+				w := binary.LittleEndian.Uint32(part[n:])
 				if full, short := x.full[fullHash(w)], x.short[shortHash(w)]; full|short != 0 {
 					x.compare(full, w, text, i+n, from, limit, hit)
 					x.compare(short, w, text, i+n, from, limit, hit)

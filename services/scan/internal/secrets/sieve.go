@@ -29,8 +29,8 @@ const (
 	stride     = 4 << 10                                         // bytes between two looks at what was found
 )
 
-// halves has the buckets of a group in which a byte's lower and its upper half may
-// stand. Both are there twice, for vectors of 32 bytes.
+// halves has the buckets of a group in which a byte's lower and its upper
+// half may stand. Both are there twice, for vectors of 32 bytes.
 type halves struct{ low, high [32]byte }
 
 // sifted is what a sieve says of up to stride bytes.
