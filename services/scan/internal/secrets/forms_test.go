@@ -14,7 +14,7 @@ func TestForms(t *testing.T) {
 		"acme_token ::= \"%\"", "acme_token :::= \"%\"", "ACME_TOKEN ?= \"%\"", "$acmeToken .= \"%\"", "acme_token := `%`",
 		"var acmeToken string = \"%\"", "System.setProperty(\"ACME_TOKEN\", \"%\")", "os.Setenv('ACME_TOKEN', '%')",
 		"<acmeToken>\n    %\n</acmeToken>", "<acmeToken>%</acmeToken>", "acme_token: str = '%'", "acme_token => '%'",
-		"{\"acme_token\": \"%\"}", "acme_token=%",
+		"{\"acme_token\": \"%\"}", "acme_token=%", "acmeTokenString=%", "acme_token_12 = '%'", "ACME_TOKEN2=%",
 	} {
 		if got := rulesOf(scan(t, strings.ReplaceAll(text, "%", v))); !slices.Equal(got, []string{"generic_secret"}) {
 			t.Errorf("%q: %q", text, got)

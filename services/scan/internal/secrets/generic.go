@@ -27,7 +27,7 @@ const minNamed = 14
 // namedValue is a value given to a name with "key", "token" or "secret" at
 // its end. The rest of the name says of what kind it is.
 func namedValue(text []byte, at, end int) (finding, bool) {
-	a, ok := assignedUpTo(text, nameEnd(text, end, "_key_base", "_value", "_string", "s", "value"), 4096)
+	a, ok := assignedUpTo(text, nameEnd(text, end, "_key_base", "_value", "_string", "string", "s", "value"), 4096)
 	if !ok || a.end-a.start < minNamed {
 		return finding{}, false
 	}
@@ -116,12 +116,18 @@ func genericSecret(v string, quoted bool) bool {
 	return keyLike(v) || quoted && len(v) >= 20 && looksChosen(v) && entropy([]byte(v)) >= 3.5 && drawn(v)
 }
 
-// nameEnd steps over one of the endings a name may have, the longest first.
+// nameEnd steps over one of the endings a name may have, the longest first,
+// and a number.
 func nameEnd(text []byte, end int, endings ...string) int {
 	for _, e := range endings {
 		if n := end + len(e); n <= len(text) && lowered(text[end]) == e[0] && strings.EqualFold(string(text[end:n]), e) {
-			return n
+			end = n
+			break
 		}
+	}
+	number := skip(text, end, "_", 1)
+	if stop := skip(text, number, digits, 4); stop > number {
+		return stop
 	}
 	return end
 }
