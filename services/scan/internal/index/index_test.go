@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -317,6 +318,7 @@ func mended(file []byte) []byte {
 func TestKilledWhileWriting(t *testing.T) {
 	if dir := os.Getenv("INDEX_KILLED"); dir != "" {
 		s := samples()
+		fmt.Println("writing")
 		for n := 0; ; n++ {
 			s["N"] = rec("N", fmt.Sprintf("2026-02-01T00:00:%02dZ", n%60), "p1", from0)
 			if err := Write(t.Context(), filepath.Join(dir, fmt.Sprint(os.Getpid(), "-", n)), s.fill(s.ids()...)); err != nil {
@@ -325,6 +327,13 @@ func TestKilledWhileWriting(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
+	written := func() []string {
+		generations, err := filepath.Glob(filepath.Join(dir, "[0-9]*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return generations
+	}
 	rounds := 12
 	if testing.Short() {
 		rounds = 4
@@ -332,18 +341,30 @@ func TestKilledWhileWriting(t *testing.T) {
 	for i := range rounds {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWhileWriting$")
 		cmd.Env = append(os.Environ(), "INDEX_KILLED="+dir)
-		if err := cmd.Start(); err != nil {
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(30+i*7) * time.Millisecond)
+		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		// The first is killed once it has written something whole, however
+		// slow the machine is, and the others anywhere.
+		for i == 0 && len(written()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(i*7) * time.Millisecond)
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait()
 	}
-	generations, err := filepath.Glob(filepath.Join(dir, "[0-9]*"))
-	if err != nil || len(generations) == 0 {
-		t.Fatalf("nothing was written: %v", err)
+	generations := written()
+	if len(generations) == 0 {
+		t.Fatal("nothing was written")
 	}
 	for _, g := range generations {
 		x, err := Open(g)
