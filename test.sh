@@ -52,7 +52,7 @@ plain go test ./services/scan/internal/content
 
 # One binary a package, then each of its targets for a while.
 fuzz() { # package directory target...
-  local package=$1 dir=$2 work target
+  local package=$1 dir=$2 tries=8 work target
   shift 2
   work=$(mktemp -d)
   plain go test -c $guided -o "$work/fuzz" "$package" || return 1
@@ -60,10 +60,10 @@ fuzz() { # package directory target...
     # Before Go 1.27 the fuzzer takes its own deadline for a failure of the
     # target (go.dev/issue/75804), of a fast one as often as one time in four:
     # that alone, with no failing input, is tried again.
-    for try in 1 2 3 4 5 6 7 8; do
+    for try in $(seq $tries); do
       (cd "$dir" && "$work/fuzz" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$fuzztime" \
         -test.fuzzminimizetime 0x -test.fuzzcachedir "$work/cache" -test.parallel 1) >"$work/log" 2>&1 && break
-      if [ "$try" = 8 ] || grep -q 'Failing input' "$work/log" || ! grep -qx ' *context deadline exceeded' "$work/log"; then
+      if [ "$try" = $tries ] || grep -q 'Failing input' "$work/log" || ! grep -qx ' *context deadline exceeded' "$work/log"; then
         echo "-- $package $target failed"
         cat "$work/log"
         return 1

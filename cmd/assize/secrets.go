@@ -74,15 +74,12 @@ func (c *secretsCmd) Run(ctx context.Context, g *globals) error {
 	return nil
 }
 
-// confidences of findings, the surest first.
-var confidences = []string{"checksum", "structure", "entropy", "generic"}
-
 // search is one call of the command under way.
 type search struct {
 	scanner *scan.SecretScanner
 	allow   *scan.SecretAllow
 	failOn  int
-	surest  int // of confidences, the number that are sure enough
+	sure    []string // confidences that suffice
 	out     secretsPrinter
 	shown   *scanned
 	now     time.Time
@@ -97,7 +94,8 @@ type search struct {
 const maxUnseen = 1000
 
 func (c *secretsCmd) prepare(g *globals) (*search, error) {
-	s := &search{failOn: event.Severity(c.FailOn).Rank(), surest: slices.Index(confidences, c.MinConfidence) + 1, now: time.Now(), expired: make(map[string]string)}
+	s := &search{failOn: event.Severity(c.FailOn).Rank(), now: time.Now(), expired: make(map[string]string)}
+	s.sure = scan.SecretConfidences[:slices.Index(scan.SecretConfidences, c.MinConfidence)+1]
 	var rules *scan.SecretRules
 	if c.Rules != "" {
 		text, err := readSmall(c.Rules)
@@ -233,7 +231,7 @@ func (s *search) unexamined(path, why string) {
 }
 
 func (s *search) found(path string, f scan.SecretFinding) error {
-	if !slices.Contains(confidences[:s.surest], f.Confidence) {
+	if !slices.Contains(s.sure, f.Confidence) {
 		return nil
 	}
 	reason, expired := scan.Allowed(s.allow, f, s.now)

@@ -26,6 +26,9 @@ type SecretAllow = secrets.Allow
 // entries with fingerprint, reason and expires.
 func ParseSecretAllow(text []byte) (*SecretAllow, error) { return secrets.ParseAllow(text) }
 
+// SecretConfidences are those of findings, the surest first.
+var SecretConfidences = secrets.Confidences
+
 // SecretFinding is a secret and where it is, never what it is.
 type SecretFinding struct {
 	Type        string         `json:"type"`

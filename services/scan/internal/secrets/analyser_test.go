@@ -199,7 +199,7 @@ func TestInTests(t *testing.T) {
 	}
 }
 
-// FuzzExamine takes any bytes apart as a package: what it finds lies inside,
+// FuzzExamine takes any bytes apart as a package: what it finds is complete,
 // and what it cannot look at is said.
 func FuzzExamine(f *testing.F) {
 	s := newSamples(9)
@@ -219,7 +219,7 @@ func FuzzExamine(f *testing.F) {
 			t.Errorf("%s without a reason", answer.Status)
 		}
 		for _, f := range answer.Findings {
-			if f.ID == "" || f.Line < 1 || f.Severity == "" || !slices.Contains([]string{byChecksum, byStructure, byEntropy, byGeneric}, f.Confidence) {
+			if f.ID == "" || f.Line < 1 || f.Severity == "" || !slices.Contains(Confidences, f.Confidence) {
 				t.Errorf("finding %+v", f)
 			}
 		}

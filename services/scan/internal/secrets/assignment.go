@@ -146,10 +146,7 @@ func declaration(text []byte, i int) (int, bool) {
 // argument reports whether the name that ends at text[end], before a quote, is
 // the first argument of a call.
 func argument(text []byte, end int) bool {
-	i := end
-	for i > 0 && end-i < 64 && (isWord(text[i-1]) || text[i-1] == '-' || text[i-1] == '.') {
-		i--
-	}
+	i := end - len(identifier(text, end))
 	return i >= 2 && text[i-1] == text[end] && text[i-2] == '('
 }
 

@@ -3,7 +3,7 @@ package secrets
 import (
 	"context"
 	"io"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"assize.dev/services/scan/internal/unpack"
@@ -47,60 +47,9 @@ func (e *Engine) name(path string, emit func(Match)) {
 	}
 }
 
-// inTests tells paths where made-up credentials are at home: among tests,
-// examples and documentation. They are looked at like any other, and are less
-// sure to be of use to anyone. What a container is called does not count.
-func inTests(path string) bool {
-	for part := range strings.SplitSeq(path, "!") {
-		path = part // all but the last end with a container's name
-		dirs, name := "", part
-		if i := strings.LastIndexByte(part, '/'); i >= 0 {
-			dirs, name = part[:i], part[i+1:]
-		}
-		for dir := range strings.SplitSeq(dirs, "/") {
-			if hasWord(dir, testWords) || hasWord(dir, testDirs) {
-				return true
-			}
-		}
-		path = name
-	}
-	switch ext := strings.ToLower(filepath.Ext(path)); ext {
-	case ".md", ".mdx", ".rst", ".adoc":
-		return true
-	}
-	return hasWord(path, testWords)
-}
-
-var (
-	testWords = set("test tests testing testdata tester fixture fixtures mock mocks example examples sample samples")
-	testDirs  = set("spec specs e2e doc docs documentation")
-)
-
-// hasWord reports whether a name has one of the words: names are made of
-// words by case, and by what is neither letter nor digit.
-func hasWord(name string, words map[string]bool) bool {
-	start := 0
-	for i := 0; i <= len(name); i++ {
-		if i < len(name) && (isLetter(name[i]) || isDigit(name[i])) && !(i > start && isUpper(name[i]) && !isUpper(name[i-1])) {
-			continue
-		}
-		if words[strings.ToLower(name[start:i])] {
-			return true
-		}
-		start = i
-		if i < len(name) && !isLetter(name[i]) && !isDigit(name[i]) {
-			start++
-		}
-	}
-	return false
-}
+// Confidences of findings, the surest first.
+var Confidences = []string{byChecksum, byStructure, byEntropy, byGeneric}
 
 func lessSure(confidence string) string {
-	switch confidence {
-	case byChecksum:
-		return byStructure
-	case byStructure:
-		return byEntropy
-	}
-	return byGeneric
+	return Confidences[min(slices.Index(Confidences, confidence)+1, len(Confidences)-1)]
 }

@@ -112,10 +112,31 @@ func secretMaterial(body []byte) (usage byte, material []byte, ok bool) {
 		return 0, nil, false
 	}
 	usage, rest = rest[0], rest[1:]
-	if usage >= 253 && len(rest) >= 2 && rest[1] == 101 || len(rest) >= 3 && usage >= 253 && body[0] != 4 && rest[2] == 101 {
-		return usage, nil, true // GnuPG's stub
+	specifier := 1 // of how the passphrase makes a key, behind the cipher
+	if body[0] == 5 {
+		specifier = 2 // and behind a length
 	}
-	return usage, rest, usage == 0 || usage >= 253 || usage >= 1 && usage <= 13
+	const stub = 101 // GnuPG's
+	if usage >= 254 && len(rest) > specifier && rest[specifier] == stub {
+		return usage, nil, true
+	}
+	if body[0] == 4 && usage == 0 && !summed(rest) {
+		return 0, nil, false
+	}
+	return usage, rest, usage <= 13 || usage >= 253
+}
+
+// summed reports whether the last two bytes are the sum of those before.
+func summed(material []byte) bool {
+	n := len(material) - 2
+	if n < 0 {
+		return false
+	}
+	sum := uint16(0)
+	for _, c := range material[:n] {
+		sum += uint16(c)
+	}
+	return sum == binary.BigEndian.Uint16(material[n:])
 }
 
 // behindPublic steps over the public part of a key of version 4.

@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os/exec"
 	"slices"
 	"testing"
@@ -73,7 +74,13 @@ func TestOpenPGPWithoutGPG(t *testing.T) {
 	}
 	created := "\x65\x00\x00\x00"
 	old := append([]byte("\x04"+created+"\x1b"), random(3)...)
-	old = append(append(append(old, 0), random(5)...), 1, 2)
+	sum := uint16(0)
+	for _, c := range random(5) {
+		sum += uint16(c)
+	}
+	old = binary.BigEndian.AppendUint16(append(append(old, 0), random(5)...), sum)
+	damaged := slices.Clone(old)
+	damaged[50] ^= 1
 	newer := append([]byte("\x06"+created+"\x1b\x00\x00\x00\x20"), random(3)...)
 	newer = append(append(newer, 0), random(5)...)
 	for name, tt := range map[string]struct {
@@ -83,6 +90,7 @@ func TestOpenPGPWithoutGPG(t *testing.T) {
 		"version 4, new header":  {append([]byte{0xC5, byte(len(old))}, old...), 1},
 		"version 4, old header":  {append([]byte{0x95, 0, byte(len(old))}, old...), 1},
 		"version 6":              {append([]byte{0xC5, byte(len(newer))}, newer...), 1},
+		"a wrong checksum":       {append([]byte{0xC5, byte(len(old))}, damaged...), 0},
 		"a public key":           {append([]byte{0xC6, byte(len(old))}, old...), 0},
 		"cut short":              {append([]byte{0xC5, byte(len(old))}, old[:50]...), 0},
 		"zeroes for a secret":    {append([]byte{0xC5, 71}, append(slices.Clone(old[:38]), make([]byte, 33)...)...), 0},
