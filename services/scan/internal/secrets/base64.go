@@ -172,27 +172,56 @@ func textual(chars []byte) bool {
 	return true
 }
 
-// encodesText reports whether 16 characters may be of the base64 of ASCII,
-// wherever they stand in it: each has the first bit of a byte at a place that
-// depends on where, and that bit is 0.
-func encodesText(chars []byte) bool {
-	phases := uint8(0b1111)
-	for len(chars) >= 4 && phases != 0 {
-		phases &= asciiPhases[0][chars[0]] & asciiPhases[1][chars[1]] & asciiPhases[2][chars[2]] & asciiPhases[3][chars[3]]
-		chars = chars[4:]
+// encodesText reports whether 16 characters may be of the base64 of ASCII.
+func encodesText(chars []byte) bool { return phasesOf(chars[:8])&phasesOf(chars[8:16]) != 0 }
+
+// phases is how many ways there are for characters to stand in groups of four:
+// a phase is how many of them come before the first whole group.
+const phases = 4
+
+// phasesOf has a bit for each phase in which 8 characters may be of the
+// base64 of ASCII.
+func phasesOf(chars []byte) byte {
+	of := byte(1<<phases - 1)
+	for i, c := range chars {
+		of &= asciiPhases[i%4][c]
 	}
-	return phases != 0
+	return of
 }
 
-// asciiPhases has, for the position of a character modulo 4 and the
-// character, the phases (bit p: the text's groups of four begin p characters
-// into the run) in which it may be of the base64 of ASCII.
-var asciiPhases = func() (t [4][256]uint8) {
-	highBit := [4]int8{0b100000, 0b001000, 0b000010, 0} // in the group's characters
-	for at := range 4 {
-		for c := range 256 {
-			for phase := range 4 {
-				if sextet[c] >= 0 && sextet[c]&highBit[(at-phase+4)%4] == 0 {
+// firstBits has bit k set if at place k of a group the character would set
+// the first bit of a byte, which ASCII does not, and the top bit if it is not
+// of base64's alphabet.
+var firstBits = func() (t [256]byte) {
+	for c, v := range sextet {
+		switch {
+		case v < 0:
+			t[c] = 0x80
+		default:
+			t[c] = byte(v>>5&1 | v>>3&1<<1 | v>>1&1<<2)
+		}
+	}
+	return t
+}()
+
+// refused are, by phase, the bits that firstBits may not have of the
+// characters of a group and the next.
+var refused = func() (t [phases][8]byte) {
+	for phase := range t {
+		for at := range t[phase] {
+			t[phase][at] = 0x80 | 1<<((at-phase+4)%4)
+		}
+	}
+	return t
+}()
+
+// asciiPhases has, for the place of a character modulo 4 and the character,
+// a bit for each phase in which it may be of the base64 of ASCII.
+var asciiPhases = func() (t [4][256]byte) {
+	for at := range t {
+		for c, bits := range firstBits {
+			for phase := range refused {
+				if bits&refused[phase][at] == 0 {
 					t[at][c] |= 1 << phase
 				}
 			}

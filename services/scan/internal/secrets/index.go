@@ -34,7 +34,7 @@ type place struct {
 
 func newIndex(anchors []*anchor) *index {
 	x := &index{}
-	x.sieve, x.places = newSieve(anchors)
+	x.sieve, x.places = newSieve(anchors, inHalves)
 	x.next = make([]uint16, len(x.places))
 	for i, p := range x.places {
 		p = newPlace(p.anchor, p.off)
@@ -73,22 +73,24 @@ func newPlace(a *anchor, off int) place {
 
 // each calls hit for every anchor that begins in text[from:limit]; literals
 // may reach beyond limit. It calls dense with a position wherever the 16
-// bytes around it may be base64 of text.
-func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), dense func(i int)) {
+// bytes around it may be base64 of text, and reports whether text has NUL.
+func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), dense func(i int)) (nul bool) {
 	// A window may begin up to maxLiteral bytes after its literal does.
 	end := min(len(text), limit+maxLiteral)
 	var out sifted
 	var rest [stride + sieveBlock]byte
-	before := uint64(0) // whether the eight bytes before are of base64
+	var before [phases]uint64 // whether the eight bytes before may be base64
 	for i := from; i < end; i += stride {
 		blocks := (min(stride, end-i) + sieveBlock - 1) / sieveBlock
 		part := text[i:]
 		if need := blocks*sieveBlock + windowSize - 1; len(part) < need {
-			n := copy(rest[:], part)
-			clear(rest[n:need])
+			for n := copy(rest[:], part); n < need; n++ {
+				rest[n] = '\n'
+			}
 			part = rest[:]
 		}
 		x.sieve.pass(part, blocks, &out)
+		nul = nul || out.nul
 		for b, hits := range out.hits[:blocks] {
 			for ; hits != 0; hits &= hits - 1 {
 				n := b*sieveBlock + bits.TrailingZeros64(hits)
@@ -99,11 +101,16 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 				}
 			}
 		}
-		clear(out.runs[blocks:])
+		for p := range out.runs {
+			clear(out.runs[p][blocks:])
+		}
 		for b := 0; b < blocks; b += 8 {
-			runs := binary.LittleEndian.Uint64(out.runs[b:])
-			pairs := runs & (runs<<1 | before)
-			before = runs >> 63
+			pairs := uint64(0)
+			for p := range out.runs {
+				runs := binary.LittleEndian.Uint64(out.runs[p][b:])
+				pairs |= runs & (runs<<1 | before[p])
+				before[p] = runs >> 63
+			}
 			for ; pairs != 0; pairs &= pairs - 1 {
 				at := i + b*sieveBlock + 8*bits.TrailingZeros64(pairs)
 				if encodesText(text[at-8 : at+8]) {
@@ -112,6 +119,7 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 			}
 		}
 	}
+	return nul
 }
 
 // compare holds the places from first against the text around the window w

@@ -176,7 +176,7 @@ func (s *stream) look(text []byte, from, limit int, v view) {
 		seen = max(0, int(s.encoded-v.base))
 		defer func() { s.encoded = v.base + int64(seen) }()
 	}
-	s.engine.index.each(text, from, limit, func(a *anchor, at int) {
+	nul := s.engine.index.each(text, from, limit, func(a *anchor, at int) {
 		if a.custom != nil {
 			s.tryCustom(a.custom, text, at, v)
 			return
@@ -189,7 +189,7 @@ func (s *stream) look(text []byte, from, limit int, v view) {
 			s.encodedNear(text, i, from, limit, v, &seen)
 		}
 	})
-	if v.width == 1 {
+	if nul && v.width == 1 {
 		s.wide(text, from, limit, v)
 	}
 }

@@ -1,19 +1,22 @@
 package secrets
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
 )
 
 // sieve tells, many bytes at a time, where windows of four bytes that
-// interest may begin, and where 8 bytes are all of base64's alphabet. It
-// deals the windows into sixteen buckets and knows for each bucket and place
-// in the window the halves of the bytes that stand there, as Hyperscan's
-// Teddy does: what it names is to be compared in full, what it leaves out is
-// not there.
+// interest may begin, and where text may be in base64. It deals the windows
+// into sixteen buckets and knows for each bucket and place in the window which
+// bytes stand there, as Hyperscan's Teddy does: what it names is to be
+// compared in full, what it leaves out is not there.
 type sieve struct {
-	halves [groups][windowSize]halves
+	// members has, for each byte less its top bit, the buckets of a group of
+	// eight in which it may stand at a place.
+	members [groups][windowSize][128]byte
+	halves  [groups][windowSize]halves // the same, by halves
 	// packed has, for each byte, the buckets in which it may not stand at
 	// place n of a window in bits 16n to 16n+15.
 	packed [256]uint64
@@ -36,11 +39,14 @@ type halves struct{ low, high [32]byte }
 // sifted is what a sieve says of up to stride bytes.
 type sifted struct {
 	hits [stride / sieveBlock]uint64 // bit n: a window may begin at byte n
-	runs [stride / sieveBlock]byte   // bit n: bytes 8n to 8n+7 are of base64's alphabet
+	// runs has by phase: bit n: bytes 8n to 8n+7 may be of the base64 of
+	// ASCII whose groups of four begin so many characters into the bytes.
+	runs [phases][stride / sieveBlock]byte
+	nul  bool // one of the bytes is NUL
 }
 
-// base64Halves are the table by which vectors tell base64's alphabet: a byte
-// is in it if the entries of its halves have a bit in common.
+// base64Halves are the table by which vectors of 32 bytes tell base64's
+// alphabet: a byte is in it if the entries of its halves have a bit in common.
 var base64Halves = func() (h halves) {
 	for c, v := range sextet {
 		if v >= 0 {
@@ -60,48 +66,78 @@ func (s *sieve) passGo(text []byte, blocks int, out *sifted) {
 	for _, c := range text[:windowSize-1] {
 		state = state<<buckets | s.packed[c]
 	}
+	out.nul = bytes.IndexByte(text[:blocks*sieveBlock], 0) >= 0
 	for b := range blocks {
-		hits, runs := uint64(0), byte(0)
+		hits := uint64(0)
 		for i, c := range text[b*sieveBlock+windowSize-1:][:sieveBlock] {
 			if state = state<<buckets | s.packed[c]; state < lastPlace {
 				hits |= 1 << i
 			}
 		}
+		out.hits[b] = hits
+		for p := range out.runs {
+			out.runs[p][b] = 0
+		}
 		for i := range sieveBlock / 8 {
 			eight := text[b*sieveBlock+8*i:][:8]
 			// Bytes below '+' set their top bit here, most often a space.
 			w := binary.LittleEndian.Uint64(eight)
-			if (w-'+'*ones)&^w&tops == 0 && allBase64(eight) {
-				runs |= 1 << i
+			if (w-'+'*ones)&^w&tops != 0 {
+				continue
+			}
+			of := phasesOf(eight)
+			for p := range out.runs {
+				out.runs[p][b] |= of >> p & 1 << i
 			}
 		}
-		out.hits[b], out.runs[b] = hits, runs
 	}
 }
 
 const ones, tops = 0x0101010101010101, 0x8080808080808080
 
-func allBase64(chars []byte) bool {
-	for _, c := range chars {
-		if sextet[c] < 0 {
-			return false
-		}
+// byteSet is a set of bytes less their top bits: bit n of row m is for the
+// byte with upper half m and lower half n.
+type byteSet [8]uint16
+
+var everyByte = byteSet{0: 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF}
+
+func (b *byteSet) add(c byte) { b[c>>4&7] |= 1 << (c & 15) }
+
+// lower is the lower halves of its bytes.
+func (b *byteSet) lower() (halves uint16) {
+	for _, row := range b {
+		halves |= row
 	}
-	return true
+	return halves
 }
 
-// bucket is what its windows have at each place: sets of halves.
-type bucket [windowSize]struct{ low, high uint16 }
+// widen takes in all bytes that have the upper half of one of the set's and
+// the lower half of one.
+func (b *byteSet) widen() {
+	lower := b.lower()
+	for m := range b {
+		if b[m] != 0 {
+			b[m] = lower
+		}
+	}
+}
 
-func (b *bucket) add(p place) {
+// bucket is what its windows have at each place.
+type bucket [windowSize]byteSet
+
+// add puts a window into the bucket. In halves it takes in what has the same
+// halves of bytes at each place.
+func (b *bucket) add(p place, inHalves bool) {
 	for n := range b {
 		if p.off+n >= len(p.literal) {
-			b[n].low, b[n].high = 1<<16-1, 1<<16-1 // anything
+			b[n] = everyByte
 			continue
 		}
 		for _, c := range p.spellings(p.off + n) {
-			b[n].low |= 1 << (c & 15)
-			b[n].high |= 1 << (c >> 4)
+			b[n].add(c)
+		}
+		if inHalves {
+			b[n].widen()
 		}
 	}
 }
@@ -110,12 +146,10 @@ func (b *bucket) add(p place) {
 // bytes came independently.
 func (b *bucket) cost() float64 {
 	share := 1.0
-	for _, h := range b {
+	for _, set := range b {
 		sum := 0
-		for high := range 8 {
-			if h.high>>high&1 != 0 {
-				sum += frequencies[2*high][h.low&0xFF] + frequencies[2*high+1][h.low>>8]
-			}
+		for m, row := range set {
+			sum += frequencies[2*m][row&0xFF] + frequencies[2*m+1][row>>8]
 		}
 		share *= float64(sum) / 10_000
 	}
@@ -123,8 +157,9 @@ func (b *bucket) cost() float64 {
 }
 
 // newSieve chooses for every anchor the window and the bucket that let least
-// of ordinary text through. Its places are those windows.
-func newSieve(anchors []*anchor) (*sieve, []place) {
+// of ordinary text through. Its places are those windows. Tables in halves need
+// buckets in halves.
+func newSieve(anchors []*anchor, inHalves bool) (*sieve, []place) {
 	places := make([]place, len(anchors))
 	alone := make(map[*anchor]float64, len(anchors))
 	for i, a := range anchors {
@@ -132,7 +167,7 @@ func newSieve(anchors []*anchor) (*sieve, []place) {
 		for off := range windowsOf(a) {
 			var b bucket
 			p := place{anchor: a, off: off}
-			b.add(p)
+			b.add(p, inHalves)
 			if c := b.cost(); least < 0 || c < least {
 				places[i], least = p, c
 			}
@@ -142,7 +177,7 @@ func newSieve(anchors []*anchor) (*sieve, []place) {
 	// What lets much through by itself chooses first; then each may choose
 	// again, knowing the others.
 	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(alone[b.anchor], alone[a.anchor]) })
-	d := deal{places: places}
+	d := deal{places: places, inHalves: inHalves}
 	for i := range places {
 		d.choose(i)
 	}
@@ -163,10 +198,11 @@ const (
 
 // deal is the buckets while places are dealt into them.
 type deal struct {
-	places  []place
-	members [buckets][]int // of places
-	all     [buckets]bucket
-	costs   [buckets]float64
+	places   []place
+	inHalves bool
+	members  [buckets][]int // of places
+	all      [buckets]bucket
+	costs    [buckets]float64
 }
 
 // choose puts a place where it adds least, with the window that does.
@@ -177,14 +213,14 @@ func (d *deal) choose(i int) {
 		p := place{anchor: a, off: off}
 		for k := range d.all {
 			grown := d.all[k]
-			grown.add(p)
+			grown.add(p, d.inHalves)
 			if more := grown.cost() - d.costs[k]; least < 0 || more < least {
 				d.places[i], best, least = p, k, more
 			}
 		}
 	}
 	d.members[best] = append(d.members[best], i)
-	d.all[best].add(d.places[i])
+	d.all[best].add(d.places[i], d.inHalves)
 	d.costs[best] = d.all[best].cost()
 }
 
@@ -198,7 +234,7 @@ func (d *deal) withdraw(i int) {
 		d.members[k] = slices.Delete(d.members[k], n, n+1)
 		d.all[k] = bucket{}
 		for _, m := range d.members[k] {
-			d.all[k].add(d.places[m])
+			d.all[k].add(d.places[m], d.inHalves)
 		}
 		d.costs[k] = d.all[k].cost()
 	}
@@ -209,19 +245,27 @@ func windowsOf(a *anchor) int { return max(1, len(a.literal)-windowSize+1) }
 
 func packSieve(all *[buckets]bucket) *sieve {
 	s := new(sieve)
+	for c := range s.packed {
+		s.packed[c] = everyPlace
+	}
 	for k, b := range all {
+		g, bit := k/8, byte(1)<<(k%8)
 		for n := range b {
-			h := &s.halves[k/8][n]
-			for half := range 16 {
-				low, high := byte(b[n].low>>half&1)<<(k%8), byte(b[n].high>>half&1)<<(k%8)
-				h.low[half] |= low
-				h.low[half+16] |= low
-				h.high[half] |= high
-				h.high[half+16] |= high
-			}
-			for c := range s.packed {
-				if b[n].low>>(c&15)&1 == 0 || b[n].high>>(c>>4)&1 == 0 {
-					s.packed[c] |= 1 << (buckets*n + k)
+			lower, h := b[n].lower(), &s.halves[g][n]
+			for c := range 256 {
+				low, high := c&15, c>>4
+				if lower>>low&1 != 0 {
+					h.low[low] |= bit
+					h.low[low+16] |= bit
+				}
+				row := b[n][high&7]
+				if row != 0 {
+					h.high[high] |= bit
+					h.high[high+16] |= bit
+				}
+				if row>>low&1 != 0 {
+					s.members[g][n][c&0x7F] |= bit
+					s.packed[c] &^= 1 << (buckets*n + k)
 				}
 			}
 		}

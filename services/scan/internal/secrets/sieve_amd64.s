@@ -2,9 +2,10 @@
 
 #include "textflag.h"
 
-// Offsets of the tables of a group, and of sifted.runs.
+// Offsets of the tables of a group, of sifted.runs and of sifted.nul.
 #define GROUP 256
 #define RUNS 512
+#define NUL 768
 
 // ARGUMENTS loads those of both functions, and in DX where runs go.
 #define ARGUMENTS \
@@ -33,10 +34,12 @@
 	VPAND   Y13, acc, acc
 
 // SIFT32 sifts the 32 bytes at n(SI): where no window begins is a bit in
-// miss, which groups of eight bytes are of base64's alphabet a bit in run.
+// miss, which groups of eight bytes are of base64's alphabet a bit in run: it
+// stands for all phases.
 #define SIFT32(n, miss, run) \
 	VPCMPEQB  Y0, Y0, Y0           \
 	VPCMPEQB  Y1, Y1, Y1           \
+	VPMINUB   n(SI), Y7, Y7        \
 	SPLIT32(n(SI))                 \
 	VPSHUFB   Y11, Y9, Y13         \
 	VPSHUFB   Y12, Y10, Y14        \
@@ -69,6 +72,9 @@ TEXT ·passAVX2(SB), NOSPLIT, $0-40
 	MOVQ         R8, X8
 	VPBROADCASTQ X8, Y8
 	VPXOR        Y15, Y15, Y15
+	VPCMPEQB     Y7, Y7, Y7 // the least bytes so far
+
+	XORL         R12, R12
 
 	TESTQ CX, CX
 	JLE   done
@@ -83,6 +89,9 @@ block:
 	SHLL $4, R11
 	ORL  R11, R10
 	MOVB R10, (DX)
+	MOVB R12, 64(DX)
+	MOVB R12, 128(DX)
+	MOVB R12, 192(DX)
 	ADDQ $64, SI
 	ADDQ $8, DI
 	INCQ DX
@@ -90,80 +99,88 @@ block:
 	JNZ  block
 
 done:
+	VPCMPEQB  Y15, Y7, Y7
+	VPMOVMSKB Y7, R8
+	TESTL     R8, R8
+	MOVQ      out+32(FP), DI
+	SETNE     NUL(DI)
 	VZEROUPPER
 	RET
 
-// SPLIT64 takes 64 bytes apart: lower halves to Z24, upper ones to Z25.
-#define SPLIT64(bytes) \
-	VMOVDQU64 bytes, Z25     \
-	VPANDQ    Z20, Z25, Z24  \
-	VPSRLW    $4, Z25, Z25   \
-	VPANDQ    Z20, Z25, Z25
+// LOOKUP2 takes the bytes in a and b, which are the same, to the buckets that
+// may have them at a place, of the first group and of the second.
+#define LOOKUP2(low0, high0, low1, high1, a, b) \
+	VPERMI2B high0, low0, a \
+	VPERMI2B high1, low1, b
 
-// NARROW64 narrows acc (imm 0x80 is the AND of three).
-#define NARROW64(low, high, acc) \
-	VPSHUFB    Z24, low, Z26   \
-	VPSHUFB    Z25, high, Z27  \
-	VPTERNLOGQ $0x80, Z26, Z27, acc
+// PHASE tells which groups of eight bytes have none of the bits refused.
+#define PHASE(mask, n) \
+	VPTESTNMQ mask, Z25, K1 \
+	KMOVB     K1, n(DX)
 
-// func passAVX512(windows *[groups][windowSize]halves, base64 *halves, text *byte, blocks int, out *sifted)
+// func passAVX512(windows *[groups][windowSize][128]byte, base64 *tables, text *byte, blocks int, out *sifted)
 TEXT ·passAVX512(SB), NOSPLIT, $0-40
 	ARGUMENTS
 
-	VBROADCASTI32X4 0(AX), Z0
-	VBROADCASTI32X4 32(AX), Z1
-	VBROADCASTI32X4 64(AX), Z2
-	VBROADCASTI32X4 96(AX), Z3
-	VBROADCASTI32X4 128(AX), Z4
-	VBROADCASTI32X4 160(AX), Z5
-	VBROADCASTI32X4 192(AX), Z6
-	VBROADCASTI32X4 224(AX), Z7
-	VBROADCASTI32X4 GROUP+0(AX), Z8
-	VBROADCASTI32X4 GROUP+32(AX), Z9
-	VBROADCASTI32X4 GROUP+64(AX), Z10
-	VBROADCASTI32X4 GROUP+96(AX), Z11
-	VBROADCASTI32X4 GROUP+128(AX), Z12
-	VBROADCASTI32X4 GROUP+160(AX), Z13
-	VBROADCASTI32X4 GROUP+192(AX), Z14
-	VBROADCASTI32X4 GROUP+224(AX), Z15
-	VBROADCASTI32X4 0(BX), Z16
-	VBROADCASTI32X4 32(BX), Z17
+	VMOVDQU64 0(AX), Z0
+	VMOVDQU64 64(AX), Z1
+	VMOVDQU64 128(AX), Z2
+	VMOVDQU64 192(AX), Z3
+	VMOVDQU64 256(AX), Z4
+	VMOVDQU64 320(AX), Z5
+	VMOVDQU64 384(AX), Z6
+	VMOVDQU64 448(AX), Z7
+	VMOVDQU64 512(AX), Z8
+	VMOVDQU64 576(AX), Z9
+	VMOVDQU64 640(AX), Z10
+	VMOVDQU64 704(AX), Z11
+	VMOVDQU64 768(AX), Z12
+	VMOVDQU64 832(AX), Z13
+	VMOVDQU64 896(AX), Z14
+	VMOVDQU64 960(AX), Z15
 
-	MOVQ         $0x0F0F0F0F0F0F0F0F, R8
-	VPBROADCASTQ R8, Z20
-	VPTERNLOGQ   $0xFF, Z21, Z21, Z21 // ones
+	VMOVDQU64    0(BX), Z16
+	VMOVDQU64    64(BX), Z17
+	VPBROADCASTQ 128(BX), Z18
+	VPBROADCASTQ 136(BX), Z19
+	VPBROADCASTQ 144(BX), Z20
+	VPBROADCASTQ 152(BX), Z21
+	MOVQ         $0x8080808080808080, R8
+	VPBROADCASTQ R8, Z22
+	VPTERNLOGQ   $0xFF, Z23, Z23, Z23 // the least bytes so far: all ones
 
 	TESTQ CX, CX
 	JLE   done512
 
 block512:
-	SPLIT64(0(SI))
-	VPSHUFB  Z24, Z16, Z26
-	VPSHUFB  Z25, Z17, Z27
-	VPTESTMB Z26, Z27, K1
-	VPMOVM2B K1, Z26
-	VPCMPEQQ Z21, Z26, K2
-	KMOVW    K2, R9
-	MOVB     R9, (DX)
+	VMOVDQU64  (SI), Z24
+	VPMINUB    Z24, Z23, Z23
+	VMOVDQA64  Z24, Z25
+	VMOVDQA64  Z24, Z26
+	VMOVDQA64  Z24, Z27
+	VPERMI2B   Z17, Z16, Z25
+	VPTERNLOGQ $0xF8, Z22, Z24, Z25 // or the bytes' own top bits
+	PHASE(Z18, 0)
+	PHASE(Z19, 64)
+	PHASE(Z20, 128)
+	PHASE(Z21, 192)
 
-	VPSHUFB Z24, Z0, Z22
-	VPSHUFB Z25, Z1, Z27
-	VPANDQ  Z27, Z22, Z22
-	VPSHUFB Z24, Z8, Z23
-	VPSHUFB Z25, Z9, Z27
-	VPANDQ  Z27, Z23, Z23
-	SPLIT64(1(SI))
-	NARROW64(Z2, Z3, Z22)
-	NARROW64(Z10, Z11, Z23)
-	SPLIT64(2(SI))
-	NARROW64(Z4, Z5, Z22)
-	NARROW64(Z12, Z13, Z23)
-	SPLIT64(3(SI))
-	NARROW64(Z6, Z7, Z22)
-	NARROW64(Z14, Z15, Z23)
-	VPORQ    Z22, Z23, Z22
-	VPTESTMB Z22, Z22, K1
-	KMOVQ    K1, (DI)
+	LOOKUP2(Z0, Z1, Z8, Z9, Z26, Z27)
+	VMOVDQU64  1(SI), Z28
+	VMOVDQA64  Z28, Z29
+	LOOKUP2(Z2, Z3, Z10, Z11, Z28, Z29)
+	VMOVDQU64  2(SI), Z30
+	VMOVDQA64  Z30, Z31
+	LOOKUP2(Z4, Z5, Z12, Z13, Z30, Z31)
+	VPTERNLOGQ $0x80, Z30, Z28, Z26 // and
+	VPTERNLOGQ $0x80, Z31, Z29, Z27
+	VMOVDQU64  3(SI), Z28
+	VMOVDQA64  Z28, Z29
+	LOOKUP2(Z6, Z7, Z14, Z15, Z28, Z29)
+	VPANDQ     Z28, Z26, Z26
+	VPTERNLOGQ $0xF8, Z29, Z27, Z26 // or what both have
+	VPTESTMB   Z26, Z26, K1
+	KMOVQ      K1, (DI)
 
 	ADDQ $64, SI
 	ADDQ $8, DI
@@ -172,5 +189,9 @@ block512:
 	JNZ  block512
 
 done512:
+	VPTESTNMB Z23, Z23, K1
+	KORTESTQ  K1, K1
+	MOVQ      out+32(FP), DI
+	SETNE     NUL(DI)
 	VZEROUPPER
 	RET

@@ -1,9 +1,6 @@
 package secrets
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // view is a text that is searched: the stream's own, or one that is written
 // in it. Positions in it belong to positions in the stream.
@@ -56,9 +53,6 @@ const minWide = 16
 // wide looks at runs in which every second byte is NUL and the others are
 // not: UTF-16 of either byte order, which differ in where such a run begins.
 func (s *stream) wide(text []byte, from, limit int, v view) {
-	if bytes.Count(text, []byte{0}) < minWide-1 {
-		return
-	}
 	narrow := s.lend()
 	defer func() { s.lent-- }()
 	for i := max(0, from-lookBehind); i+8 <= len(text) && i < limit+2*minWide; {
