@@ -26,9 +26,19 @@ var endsBare = func() (t [256]bool) {
 // value.
 const behindName = "\"'\\])`"
 
-// mayFollowName are the bytes of which one stands behind a name that is given
-// a value.
-var mayFollowName = setOf(behindName + " \t" + ":=>?.")
+var (
+	closings = setOf(behindName)
+	blanks   = setOf(" \t")
+	space    = setOf(" ")
+	spaces   = setOf(" \t\r\n")
+	typeSet  = setOf(alnum + "_")
+)
+
+// mayFollow are the bytes of which one stands behind a name that is given a
+// value.
+const mayFollow = behindName + " \t" + ":=>?."
+
+var mayFollowName = setOf(mayFollow)
 
 // assigned reads the value given to the name that ends at text[end].
 func assigned(text []byte, end int) (assignment, bool) { return assignedUpTo(text, end, maxValue) }
@@ -39,9 +49,9 @@ func assignedUpTo(text []byte, end, most int) (assignment, bool) {
 	if end >= len(text) || !mayFollowName[text[end]] {
 		return a, false
 	}
-	i := skip(text, end, behindName, 4)
+	i := skip(text, end, closings, 4)
 	closed := i > end
-	i = skip(text, i, " \t", 8)
+	i = skip(text, i, blanks, 8)
 	if i >= len(text) {
 		return a, false
 	}
@@ -51,7 +61,7 @@ func assignedUpTo(text []byte, end, most int) (assignment, bool) {
 	case closed && bytes.HasPrefix(text[i:], []byte("value=")): // name="password" value="…"
 		i += len("value=")
 	case closed && text[i] == ',' && argument(text, end): // setProperty("password", "value")
-		if i = skip(text, i+1, " \t", 8); i < len(text) && text[i] != text[end] {
+		if i = skip(text, i+1, blanks, 8); i < len(text) && text[i] != text[end] {
 			return a, false
 		}
 	default:
@@ -62,7 +72,7 @@ func assignedUpTo(text []byte, end, most int) (assignment, bool) {
 			return a, false
 		}
 	}
-	i = skip(text, i, " \t", 8)
+	i = skip(text, i, blanks, 8)
 	if i >= len(text) {
 		return a, false
 	}
@@ -121,8 +131,8 @@ func separator(text []byte, i int) (int, bool) {
 			return 0, false // a comparison, or a name's scope
 		}
 		if s == ":" {
-			k := skip(text, skip(text, j, " \t", 8), alnum+"_", 16)
-			k = skip(text, k, " \t", 8)
+			k := skip(text, skip(text, j, blanks, 8), typeSet, 16)
+			k = skip(text, k, blanks, 8)
 			if k < len(text)-1 && text[k] == '=' && text[k+1] != '=' && text[k+1] != '>' && text[k-1] == ' ' {
 				return k + 1, true
 			}
@@ -135,8 +145,8 @@ func separator(text []byte, i int) (int, bool) {
 // declaration steps over a type and what makes it one with a value, as in
 // Go's "var password string = …".
 func declaration(text []byte, i int) (int, bool) {
-	j := skip(text, i, alnum+"_", 16)
-	k := skip(text, j, " ", 2)
+	j := skip(text, i, typeSet, 16)
+	k := skip(text, j, space, 2)
 	if j == i || k == j || k+2 >= len(text) || text[k] != '=' || text[k+1] != ' ' || strings.IndexByte("\"'`", text[k+2]) < 0 {
 		return 0, false
 	}
@@ -152,7 +162,7 @@ func argument(text []byte, end int) bool {
 
 // element is what an element of XML holds, without the space around it.
 func element(text []byte, i int) (assignment, bool) {
-	i = skip(text, i, " \t\r\n", 64)
+	i = skip(text, i, spaces, 64)
 	rest := text[i:min(len(text), i+maxValue)]
 	n := bytes.Index(rest, []byte("</"))
 	if n < 0 {
@@ -165,9 +175,9 @@ func element(text []byte, i int) (assignment, bool) {
 	return assignment{start: i, end: i + len(rest), quoted: true}, true
 }
 
-func skip(text []byte, i int, set string, most int) int {
-	for n := 0; n < most && i < len(text) && strings.IndexByte(set, text[i]) >= 0; n++ {
-		i++
+// skip steps over at most most bytes of a set.
+func skip(text []byte, i int, set *[256]bool, most int) int {
+	for end := min(len(text), i+most); i < end && set[text[i]]; i++ {
 	}
 	return i
 }

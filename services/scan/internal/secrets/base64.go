@@ -123,7 +123,7 @@ func nextLine(text []byte, i int) int {
 	rest := text[i:]
 	for _, eol := range []string{"\n", "\r\n", `\n`, `\r\n`} {
 		if bytes.HasPrefix(rest, []byte(eol)) {
-			return skip(text, i+len(eol), " \t", maxIndent)
+			return skip(text, i+len(eol), blanks, maxIndent)
 		}
 	}
 	return len(text)

@@ -8,9 +8,9 @@ import (
 
 // generics are credentials known only by the name they are given to.
 var generics = []*rule{
-	{id: "generic_secret", title: "secret", severity: event.Medium, confidence: byGeneric, rank: byKeyword, fold: true,
+	{id: "generic_secret", title: "secret", severity: event.Medium, confidence: byGeneric, rank: byKeyword, fold: true, behind: setOf(mayFollow + "_vVsS" + digits),
 		anchors: []string{"key", "token", "secret"}, verify: namedValue},
-	{id: "generic_password", title: "password", severity: event.Medium, confidence: byGeneric, rank: byPassword, fold: true,
+	{id: "generic_password", title: "password", severity: event.Medium, confidence: byGeneric, rank: byPassword, fold: true, behind: mayFollowName,
 		anchors: []string{"password", "passwd", "pwd", "passphrase", "pass", "passwort"}, verify: genericPassword},
 }
 
@@ -27,8 +27,8 @@ const minNamed = 14
 // namedValue is a value given to a name with "key", "token" or "secret" at
 // its end. The rest of the name says of what kind it is.
 func namedValue(text []byte, at, end int) (finding, bool) {
-	a, ok := assignedUpTo(text, nameEnd(text, end, "_key_base", "_value", "_string", "string", "s", "value"), 4096)
-	if !ok || a.end-a.start < minNamed {
+	a, ok := assignedUpTo(text, nameEnd(text, end), 4096)
+	if !ok || a.end-a.start < minNamed || !graphic(text[a.start:a.end]) {
 		return finding{}, false
 	}
 	f := finding{start: a.start, end: a.end}
@@ -116,17 +116,22 @@ func genericSecret(v string, quoted bool) bool {
 	return keyLike(v) || quoted && len(v) >= 20 && looksChosen(v) && entropy([]byte(v)) >= 3.5 && drawn(v)
 }
 
-// nameEnd steps over one of the endings a name may have, the longest first,
-// and a number.
-func nameEnd(text []byte, end int, endings ...string) int {
-	for _, e := range endings {
+// nameEndings are what a name may have behind "key", the longest first.
+var nameEndings = []string{"_key_base", "_value", "_string", "string", "s", "value"}
+
+// nameEnd steps over one of those endings and a number.
+func nameEnd(text []byte, end int) int {
+	if end == len(text) || !isWord(text[end]) {
+		return end
+	}
+	for _, e := range nameEndings {
 		if n := end + len(e); n <= len(text) && lowered(text[end]) == e[0] && strings.EqualFold(string(text[end:n]), e) {
 			end = n
 			break
 		}
 	}
-	number := skip(text, end, "_", 1)
-	if stop := skip(text, number, digits, 4); stop > number {
+	number := skip(text, end, underscore, 1)
+	if stop := skip(text, number, digitSet, 4); stop > number {
 		return stop
 	}
 	return end
@@ -157,10 +162,8 @@ func looksChosen(v string) bool {
 	if isUUID(v) || strings.Contains(v, "://") || strings.HasPrefix(v, "/") || strings.HasPrefix(v, "./") || strings.HasPrefix(v, "~/") {
 		return false
 	}
-	for _, c := range []byte(v) {
-		if c <= ' ' || c > '~' {
-			return false
-		}
+	if !graphic([]byte(v)) {
+		return false
 	}
 	hashLength := len(v) == 32 || len(v) == 40 || len(v) == 56 || len(v) == 64 || len(v) == 96 || len(v) == 128
 	if hashLength && strings.Trim(strings.ToLower(v), lowerHex) == "" {
@@ -211,6 +214,16 @@ var ownedPrefixes = []string{
 	"AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "-----BEGIN", "sk_live_", "rk_live_",
 	"sk_test_", "rk_test_", "pk_live_", "pk_test_", "xoxb-", "xoxa-", "xoxp-", "xoxr-", "xoxs-", "https://hooks.slack.com/", "AIza", "npm_",
 	"pypi-", "SG.", "dckr_pat_", "dop_v1_", "doo_v1_", "dor_v1_", "eyJ", "$2a$", "$2b$", "$2y$", "$argon2", "sha1-", "sha256-", "sha384-", "sha512-", "sha256:", "h1:",
+}
+
+// graphic reports whether v is of ASCII's visible characters alone.
+func graphic(v []byte) bool {
+	for _, c := range v {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func count(s, set string) int {

@@ -7,8 +7,9 @@ import (
 
 // anchor is a literal whose occurrence makes a rule look closer.
 type anchor struct {
-	literal string // lower case if fold
-	fold    bool   // matches any case
+	literal string     // lower case if fold
+	fold    bool       // matches any case
+	behind  *[256]bool // what may stand behind it; anything if nil
 	rule    *rule
 	custom  *customRule // instead of rule
 }
@@ -19,7 +20,7 @@ type index struct {
 	sieve  *sieve
 	places []place
 	full   [1 << 13]uint16 // by hash of a window, the first of its places, and one; 0 is none
-	short  [1 << 10]uint16 // the same for windows of which the literal fills less
+	short  [1 << 10]uint16 // the same for windows of which the literal fills two bytes
 	next   []uint16        // by place, the next with the same hash, and one
 }
 
@@ -28,7 +29,7 @@ type place struct {
 	*anchor
 	off int
 	// The window's bytes, those of any case in lower case, agree with value
-	// under mask.
+	// under mask where they are of the literal.
 	lower, mask, value uint32
 }
 
@@ -40,7 +41,7 @@ func newIndex(anchors []*anchor) *index {
 		p = newPlace(p.anchor, p.off)
 		x.places[i] = p
 		head := &x.full[fullHash(p.value)]
-		if len(p.literal) < windowSize {
+		if len(p.literal) < hashed {
 			head = &x.short[shortHash(p.value)]
 		}
 		x.next[i], *head = *head, uint16(i+1)
@@ -48,9 +49,11 @@ func newIndex(anchors []*anchor) *index {
 	return x
 }
 
-// fullHash and shortHash are of four and two bytes of a window. They do not
-// tell cases apart.
-func fullHash(window uint32) uint32 { return (window | 0x20202020) * 0x9E3779B1 >> 19 }
+// hashed is how many of a window's bytes fullHash is of. shortHash is of two.
+// They do not tell cases apart.
+const hashed = 3
+
+func fullHash(window uint32) uint32 { return (window | 0x202020) << 8 * 0x9E3779B1 >> 19 }
 
 func shortHash(window uint32) uint32 { return (window | 0x2020) << 16 * 0x9E3779B1 >> 22 }
 
@@ -140,7 +143,7 @@ const maxLiteral = 64
 
 func (a *anchor) matches(text []byte) bool {
 	n := len(a.literal)
-	if len(text) < n {
+	if len(text) < n || a.behind != nil && (len(text) == n || !a.behind[text[n]]) {
 		return false
 	}
 	if !a.fold {
@@ -161,11 +164,23 @@ func lowered(c byte) byte {
 	return c
 }
 
-// spellings are the bytes that may stand at literal[i].
-func (a *anchor) spellings(i int) []byte {
-	c := a.literal[i]
-	if a.fold && c >= 'a' && c <= 'z' {
-		return []byte{c, c - 0x20}
+// mayHave tells which bytes may stand at literal[i], or behind it.
+func (a *anchor) mayHave(i int) (set byteSet) {
+	switch {
+	case i < len(a.literal):
+		c := a.literal[i]
+		set.add(c)
+		if a.fold && c >= 'a' && c <= 'z' {
+			set.add(c - 0x20)
+		}
+	case i == len(a.literal) && a.behind != nil:
+		for c, may := range a.behind {
+			if may {
+				set.add(byte(c))
+			}
+		}
+	default:
+		return everyByte
 	}
-	return []byte{c}
+	return set
 }

@@ -111,7 +111,7 @@ func curlLogin(text []byte, at, end int) (finding, bool) {
 	start := -1
 	for _, option := range []string{"-u ", "--user ", "--user="} {
 		if i := bytes.Index(command, []byte(option)); i >= 0 && (i == 0 || command[i-1] == ' ' || command[i-1] == '\n') {
-			start = skip(text, end+i+len(option), " ", 8)
+			start = skip(text, end+i+len(option), space, 8)
 			break
 		}
 	}

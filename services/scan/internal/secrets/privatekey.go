@@ -25,7 +25,7 @@ func privateKey(text []byte, at, end int) (finding, bool) {
 	if !strings.HasSuffix(kind, "PRIVATE KEY") && kind != "PGP PRIVATE KEY BLOCK" {
 		return finding{}, false
 	}
-	start := skip(text, end+len(label), "-", len("-----"))
+	start := skip(text, end+len(label), dashes, len("-----"))
 	body, stop, encrypted := armoured(text, start)
 	if len(body) < 64 || entropy(body[:64]) < 2.5 {
 		return finding{}, false

@@ -23,7 +23,7 @@ func providers() []*rule {
 			// Short prefixes may be the end of any word.
 			short := len(prefix) < 5 || prefix == "ntn_" || prefix == "secret_"
 			out = append(out, &rule{
-				id: p.id, title: p.title, severity: p.severity, confidence: byStructure, anchors: []string{prefix},
+				id: p.id, title: p.title, severity: p.severity, confidence: byStructure, anchors: []string{prefix}, behind: setOf(p.alphabet),
 				verify: token{alphabet: p.alphabet, min: p.min, max: p.max, apart: short, entropy: least}.verifier(),
 			})
 		}

@@ -17,7 +17,8 @@ type rule struct {
 	confidence string
 	rank       int // of rules that meet in one value the lowest wins
 	anchors    []string
-	fold       bool // anchors match in any case
+	fold       bool       // anchors match in any case
+	behind     *[256]bool // what verify wants behind an anchor; anything if nil
 	verify     verifier
 }
 
@@ -45,9 +46,9 @@ const (
 // rules is every kind there is, specific ones first. Forms are the facts of
 // the providers' documentation.
 var rules = append([]*rule{
-	{id: "aws_access_key", title: "AWS access key id", severity: event.Critical, confidence: byStructure,
+	{id: "aws_access_key", title: "AWS access key id", severity: event.Critical, confidence: byStructure, behind: upperDigitSet,
 		anchors: []string{"AKIA", "ASIA"}, verify: awsID},
-	{id: "aws_secret_key", title: "AWS secret access key", severity: event.Critical, confidence: byStructure,
+	{id: "aws_secret_key", title: "AWS secret access key", severity: event.Critical, confidence: byStructure, behind: upperDigitSet,
 		anchors: []string{"AKIA", "ASIA"}, verify: awsPair},
 	{id: "github_token", title: "GitHub token", severity: event.Critical, confidence: byChecksum,
 		anchors: []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_"}, verify: token{alphabet: alnum, min: 36, max: 36, check: base62CRC, sealed: true}.verifier()},
@@ -75,21 +76,21 @@ var rules = append([]*rule{
 		anchors: []string{"xoxb-", "xoxa-", "xoxp-", "xoxr-", "xoxs-", "xoxe-", "xoxo-"}, verify: token{alphabet: alnum + "-", min: 20, max: 300, check: slackParts}.verifier()},
 	{id: "slack_webhook", title: "Slack webhook address", severity: event.High, confidence: byStructure,
 		anchors: []string{"hooks.slack.com/services/"}, verify: token{alphabet: alnum + "/", min: 38, max: 80, check: slackHook}.verifier()},
-	{id: "sendgrid_key", title: "SendGrid key", severity: event.High, confidence: byStructure,
+	{id: "sendgrid_key", title: "SendGrid key", severity: event.High, confidence: byStructure, behind: base64URLSet,
 		anchors: []string{"SG."}, verify: token{alphabet: base64URL + ".", min: 66, max: 66, apart: true, check: sendgridParts}.verifier()},
 	{id: "twilio_key", title: "Twilio API key", severity: event.High, confidence: byStructure,
 		anchors: preceding("SK", lowerHex), verify: twilioKey},
 	{id: "age_key", title: "age identity", severity: event.Critical, confidence: byStructure,
 		anchors: []string{"AGE-SECRET-KEY-1"}, verify: ageKey()},
-	{id: "jwt_token", title: "JSON Web Token", severity: event.Medium, confidence: byStructure,
+	{id: "jwt_token", title: "JSON Web Token", severity: event.Medium, confidence: byStructure, behind: base64URLSet,
 		anchors: []string{"eyJ"}, verify: webToken},
-	{id: "telegram_token", title: "Telegram bot token", severity: event.High, confidence: byStructure,
+	{id: "telegram_token", title: "Telegram bot token", severity: event.High, confidence: byStructure, behind: base64URLSet,
 		anchors: []string{":AA"}, verify: around{before: digits, minBefore: 8, maxBefore: 10, behind: base64URL, minBehind: 32, maxBehind: 33}.verifier()},
 	{id: "openai_key", title: "OpenAI API key", severity: event.High, confidence: byStructure,
 		anchors: []string{"T3BlbkFJ"}, verify: around{before: base64URL, minBefore: 20, maxBefore: 130, behind: base64URL, minBehind: 20, maxBehind: 130}.verifier()},
 	{id: "terraform_token", title: "Terraform Cloud token", severity: event.High, confidence: byStructure,
 		anchors: []string{".atlasv1."}, verify: around{before: alnum, minBefore: 14, maxBefore: 14, behind: base64URL + "=", minBehind: 60, maxBehind: 70}.verifier()},
-	{id: "mailchimp_key", title: "Mailchimp API key", severity: event.High, confidence: byStructure,
+	{id: "mailchimp_key", title: "Mailchimp API key", severity: event.High, confidence: byStructure, behind: digitSet,
 		anchors: []string{"-us"}, verify: around{before: lowerHex, minBefore: 32, maxBefore: 32, behind: digits, minBehind: 1, maxBehind: 2}.verifier()},
 	{id: "azure_client_secret", title: "Azure AD client secret", severity: event.Critical, confidence: byStructure,
 		anchors: followedBy(digits, "Q~"), verify: around{before: base64URL + "~.", minBefore: 3, maxBefore: 3, behind: base64URL + "~.", minBehind: 31, maxBehind: 34}.verifier()},
@@ -118,7 +119,7 @@ func allAnchors(custom *Rules) []*anchor {
 	var all []*anchor
 	for _, r := range rules {
 		for _, literal := range r.anchors {
-			all = append(all, &anchor{literal: literal, fold: r.fold, rule: r})
+			all = append(all, &anchor{literal: literal, fold: r.fold, behind: r.behind, rule: r})
 		}
 	}
 	return append(all, custom.anchors()...)

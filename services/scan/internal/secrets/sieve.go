@@ -125,16 +125,20 @@ func (b *byteSet) widen() {
 // bucket is what its windows have at each place.
 type bucket [windowSize]byteSet
 
+// window is a bucket of one place's window.
+func (p place) window() (b bucket) {
+	for n := range b {
+		b[n] = p.mayHave(p.off + n)
+	}
+	return b
+}
+
 // add puts a window into the bucket. In halves it takes in what has the same
 // halves of bytes at each place.
-func (b *bucket) add(p place, inHalves bool) {
+func (b *bucket) add(window *bucket, inHalves bool) {
 	for n := range b {
-		if p.off+n >= len(p.literal) {
-			b[n] = everyByte
-			continue
-		}
-		for _, c := range p.spellings(p.off + n) {
-			b[n].add(c)
+		for m, row := range window[n] {
+			b[n][m] |= row
 		}
 		if inHalves {
 			b[n].widen()
@@ -165,10 +169,9 @@ func newSieve(anchors []*anchor, inHalves bool) (*sieve, []place) {
 	for i, a := range anchors {
 		least := -1.0
 		for off := range windowsOf(a) {
-			var b bucket
 			p := place{anchor: a, off: off}
-			b.add(p, inHalves)
-			if c := b.cost(); least < 0 || c < least {
+			window := p.window()
+			if c := window.cost(); least < 0 || c < least {
 				places[i], least = p, c
 			}
 		}
@@ -211,16 +214,18 @@ func (d *deal) choose(i int) {
 	a := d.places[i].anchor
 	for off := range windowsOf(a) {
 		p := place{anchor: a, off: off}
+		window := p.window()
 		for k := range d.all {
 			grown := d.all[k]
-			grown.add(p, d.inHalves)
+			grown.add(&window, d.inHalves)
 			if more := grown.cost() - d.costs[k]; least < 0 || more < least {
 				d.places[i], best, least = p, k, more
 			}
 		}
 	}
 	d.members[best] = append(d.members[best], i)
-	d.all[best].add(d.places[i], d.inHalves)
+	window := d.places[i].window()
+	d.all[best].add(&window, d.inHalves)
 	d.costs[best] = d.all[best].cost()
 }
 
@@ -234,14 +239,21 @@ func (d *deal) withdraw(i int) {
 		d.members[k] = slices.Delete(d.members[k], n, n+1)
 		d.all[k] = bucket{}
 		for _, m := range d.members[k] {
-			d.all[k].add(d.places[m], d.inHalves)
+			window := d.places[m].window()
+			d.all[k].add(&window, d.inHalves)
 		}
 		d.costs[k] = d.all[k].cost()
 	}
 }
 
-// windowsOf is how many windows an anchor has.
-func windowsOf(a *anchor) int { return max(1, len(a.literal)-windowSize+1) }
+// windowsOf is how many windows an anchor has, with what may stand behind it.
+func windowsOf(a *anchor) int {
+	n := len(a.literal)
+	if a.behind != nil {
+		n++
+	}
+	return max(1, n-windowSize+1)
+}
 
 func packSieve(all *[buckets]bucket) *sieve {
 	s := new(sieve)

@@ -47,6 +47,14 @@ func setOf(alphabet string) *[256]bool {
 	return &set
 }
 
+var (
+	digitSet      = setOf(digits)
+	upperDigitSet = setOf(upperDigit)
+	base64URLSet  = setOf(base64URL)
+	underscore    = setOf("_")
+	dashes        = setOf("-")
+)
+
 func (t *token) verify(text []byte, at, end int) (finding, bool) {
 	if t.apart && at > 0 && continues(text[:at]) {
 		return finding{}, false

@@ -29,7 +29,7 @@ func webToken(text []byte, at, _ int) (finding, bool) {
 		return finding{}, false
 	}
 	end := claimsEnd + 1
-	for end < len(text) && end-claimsEnd < 2048 && strings.IndexByte(base64URL, text[end]) >= 0 {
+	for end < len(text) && end-claimsEnd < 2048 && base64URLSet[text[end]] {
 		end++
 	}
 	if signature := text[claimsEnd+1 : end]; len(signature) < 20 || entropy(signature) < 3 {
@@ -44,7 +44,7 @@ func segment(text []byte, i, most int) (end int, ok bool) {
 		if text[end] == '.' {
 			return end, true
 		}
-		if strings.IndexByte(base64URL, text[end]) < 0 {
+		if !base64URLSet[text[end]] {
 			break
 		}
 	}
