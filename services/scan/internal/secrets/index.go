@@ -141,9 +141,16 @@ func (x *index) compare(first uint16, w uint32, text []byte, i, from, limit int,
 
 const maxLiteral = 64
 
+// matches reports whether text begins with the anchor and what may stand
+// behind it.
 func (a *anchor) matches(text []byte) bool {
 	n := len(a.literal)
-	if len(text) < n || a.behind != nil && (len(text) == n || !a.behind[text[n]]) {
+	return a.begins(text) && (a.behind == nil || len(text) > n && a.behind[text[n]])
+}
+
+func (a *anchor) begins(text []byte) bool {
+	n := len(a.literal)
+	if len(text) < n {
 		return false
 	}
 	if !a.fold {

@@ -57,17 +57,6 @@ func New(key []byte, custom *Rules) *Engine {
 	}
 }
 
-// A buffer holds context, then a chunk to be searched, then lookAhead bytes
-// that are searched in the next round: whatever begins in a chunk is seen
-// whole, written as UTF-16 too.
-const (
-	lookAhead   = 48 << 10 // twice the largest private key judged, maxPEM, and its header
-	lookBehind  = 2 << 10  // above twice what rules look at before an anchor
-	chunkSize   = 256 << 10
-	bufferSize  = lookBehind + chunkSize + lookAhead
-	emptyRounds = 100 // reads of nothing before a reader counts as broken
-)
-
 // Scan reads r to its end and calls emit for each credential in order of its
 // offset; of values that overlap only one is reported. path is where the
 // stream lies, for custom rules that ask for it. Memory is bounded whatever
@@ -76,48 +65,39 @@ const (
 func (e *Engine) Scan(ctx context.Context, path string, r io.Reader, emit func(Match)) error {
 	pooled := e.buffers.Get().(*[]byte)
 	defer e.buffers.Put(pooled)
-	s := stream{engine: e, buf: *pooled, line: 1, emit: emit, custom: e.custom.forPath(path)}
+	b := buffered{r: r, buf: *pooled}
+	defer b.wipe()
+	return e.scan(ctx, path, &b, emit)
+}
+
+// ScanBytes is Scan of bytes that are in memory, which are not copied.
+func (e *Engine) ScanBytes(ctx context.Context, path string, text []byte, emit func(Match)) error {
+	b := inMemory(text)
+	return e.scan(ctx, path, &b, emit)
+}
+
+func (e *Engine) scan(ctx context.Context, path string, src source, emit func(Match)) error {
+	s := stream{engine: e, line: 1, emit: emit, custom: e.custom.forPath(path)}
 	defer s.release()
-	for {
+	for drop := 0; ; drop = s.discard() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := fill(r, s.buf[s.have:])
-		s.have += n
-		s.most = max(s.most, s.have)
+		var err error
+		s.text, err = src.next(drop)
+		s.most = max(s.most, len(s.text))
 		if err != nil {
-			s.search(s.have)
-			s.report(s.base + int64(s.have) + 1)
+			s.search(len(s.text))
+			s.report(s.base + int64(len(s.text)) + 1)
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err
 		}
-		s.search(s.have - lookAhead)
+		s.search(len(s.text) - lookAhead)
 		// What begins after this may still get company from anchors behind.
 		s.report(s.base + int64(s.from-lookBehind))
-		s.discard()
 	}
-}
-
-// fill reads until buf is full, or returns why it is not.
-func fill(r io.Reader, buf []byte) (n int, err error) {
-	for empty := 0; n < len(buf) && empty < emptyRounds; {
-		m, err := r.Read(buf[n:])
-		n += m
-		if err != nil {
-			return n, err
-		}
-		if m == 0 {
-			empty++
-		} else {
-			empty = 0
-		}
-	}
-	if n < len(buf) {
-		return n, io.ErrNoProgress
-	}
-	return n, nil
 }
 
 // stream is one Scan under way.
@@ -125,13 +105,12 @@ type stream struct {
 	engine  *Engine
 	emit    func(Match)
 	custom  *activeRules
-	buf     []byte
-	have    int   // bytes in buf
-	most    int   // that have was
-	from    int   // first byte of buf where no anchor has been looked for
-	base    int64 // offset of buf[0]
-	encoded int64 // offset before which no run of base64 begins any more
-	at      int   // position in buf of line and column
+	text    []byte // what lies before is done with
+	most    int    // bytes that text had
+	from    int    // first byte of text where no anchor has been looked for
+	base    int64  // offset of text[0]
+	encoded int64  // offset before which no run of base64 begins any more
+	at      int    // position in text of line and column
 	line    int
 	column  int   // bytes between the line's start and at
 	last    int64 // offset after the last value emitted
@@ -160,12 +139,12 @@ type candidate struct {
 // search looks for anchors that begin before limit.
 func (s *stream) search(limit int) {
 	if s.base == 0 && s.from == 0 {
-		if f, ok := openpgpKey(s.buf[:s.have]); ok {
-			s.add(openpgpRule, f, s.buf[:s.have], view{width: 1})
+		if f, ok := openpgpKey(s.text); ok {
+			s.add(openpgpRule, f, s.text, view{width: 1})
 		}
 	}
-	s.look(s.buf[:s.have], s.from, limit, view{base: s.base, width: 1})
-	s.everywhere(s.buf[:s.have], s.from, limit)
+	s.look(s.text, s.from, limit, view{base: s.base, width: 1})
+	s.everywhere(s.text, s.from, limit)
 	s.from = max(s.from, limit)
 }
 
@@ -231,24 +210,23 @@ func (s *stream) report(before int64) {
 	s.found = slices.Delete(s.found, 0, done)
 }
 
-// discard makes room, keeping what has not been searched and a little before
-// it.
-func (s *stream) discard() {
+// discard is done with text up to a little before what has not been searched,
+// and returns how much that is.
+func (s *stream) discard() int {
 	n := max(0, s.from-lookBehind)
 	s.advance(n)
 	s.at -= n
-	copy(s.buf, s.buf[n:s.have])
-	s.have -= n
 	s.from -= n
 	s.base += int64(n)
+	return n
 }
 
-// advance moves the line and column to a position in the buffer.
+// advance moves the line and column to a position in the text.
 func (s *stream) advance(to int) {
 	if to <= s.at {
 		return
 	}
-	text := s.buf[s.at:to]
+	text := s.text[s.at:to]
 	s.at = to
 	if n := bytes.Count(text, newline); n > 0 {
 		s.line += n

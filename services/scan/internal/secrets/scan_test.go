@@ -244,7 +244,7 @@ func TestReaders(t *testing.T) {
 // naive finds what Scan must find: it tries every anchor at every position of
 // the whole text, and every place where an encoding may begin.
 func naive(text []byte, whole bool) (found []Match) {
-	s := &stream{engine: plain(), line: 1, buf: text, have: len(text), emit: func(m Match) { found = append(found, m) }}
+	s := &stream{engine: plain(), line: 1, text: text, emit: func(m Match) { found = append(found, m) }}
 	if f, ok := openpgpKey(text); ok && whole {
 		s.add(openpgpRule, f, text, view{width: 1})
 	}
@@ -256,7 +256,7 @@ func naive(text []byte, whole bool) (found []Match) {
 func naiveLook(s *stream, text []byte, v view) {
 	for _, a := range allAnchors(nil) {
 		for at := range text {
-			if a.matches(text[at:]) {
+			if a.begins(text[at:]) {
 				if f, ok := a.rule.verify(text, at, at+len(a.literal)); ok {
 					s.add(a.rule, f, text, v)
 				}
@@ -348,6 +348,10 @@ func FuzzScan(f *testing.F) {
 			got = append(got, m)
 		}); err != nil {
 			t.Fatal(err)
+		}
+		var inMemory []Match
+		if err := plain().ScanBytes(context.Background(), "", text, func(m Match) { inMemory = append(inMemory, m) }); err != nil || !slices.Equal(inMemory, got) {
+			t.Errorf("in memory %+v, %v\nas a stream %+v", inMemory, err, got)
 		}
 		shift := max(0, pad-lookBehind)
 		want := naive(text[shift:], shift == 0)

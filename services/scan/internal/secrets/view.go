@@ -40,7 +40,6 @@ func (s *stream) lend() []byte {
 // release gives the buffers back without what was scanned, which may be
 // secret.
 func (s *stream) release() {
-	clear(s.buf[:s.most])
 	for _, b := range s.scratch {
 		clear((*b)[:min(len(*b), s.most)])
 		s.engine.buffers.Put(b)
