@@ -52,25 +52,29 @@ func (b *block) from(start int) *block {
 	return &w
 }
 
+// runs is how far a search for runs of base64 has come.
+type runs struct {
+	seen  int // where further ones may begin
+	older int // end of one that began in the round before, and was looked at there
+}
+
 // encodedNear decodes the run of base64 around text[i] if it begins in
-// text[from:limit]. seen is where the search for further runs goes on.
-func (s *stream) encodedNear(text []byte, i, from, limit int, v view, seen *int) {
-	if i < *seen || sextet[text[i]] < 0 || v.depth == maxNesting {
+// text[from:limit].
+func (s *stream) encodedNear(text []byte, i, from, limit int, v view, r *runs) {
+	if i < max(r.seen, r.older) || sextet[text[i]] < 0 || v.depth == maxNesting {
 		return
 	}
 	start := i
-	for start > *seen && start >= from && sextet[text[start-1]] >= 0 {
+	for start > r.seen && start >= from && sextet[text[start-1]] >= 0 {
 		start--
 	}
 	if start < from {
-		return // looked at in the round before
+		r.older = i + runLength(text[i:])
+		return
 	}
 	for start < limit {
-		stop := start
-		for stop < len(text) && stop-start < maxEncoded && sextet[text[stop]] >= 0 {
-			stop++
-		}
-		*seen = stop
+		stop := start + runLength(text[start:min(len(text), start+maxEncoded)])
+		r.seen = stop
 		if stop < len(text) && text[stop] == '.' {
 			if f, ok := discordToken(text, start, stop); ok {
 				s.add(discordRule, f, text, v)
@@ -82,13 +86,23 @@ func (s *stream) encodedNear(text []byte, i, from, limit int, v view, seen *int)
 		b := s.collect(text, start)
 		s.decode(b, v)
 		s.lent-- // collect's
-		*seen = b.end
+		r.seen = b.end
 		if !b.cut {
 			return
 		}
 		start = b.at(len(b.chars) - overlap)
-		*seen = start
+		r.seen = start
 	}
+}
+
+// runLength is how many characters of base64 text begins with.
+func runLength(text []byte) int {
+	for i, c := range text {
+		if sextet[c] < 0 {
+			return i
+		}
+	}
+	return len(text)
 }
 
 // collect reads the run that begins at text[start].
@@ -96,10 +110,9 @@ func (s *stream) collect(text []byte, start int) *block {
 	b := &block{chars: s.lend()[:0], lines: []line{{0, start}}}
 	i := start
 	for {
-		for i < len(text) && sextet[text[i]] >= 0 && len(b.chars) < maxEncoded {
-			b.chars = append(b.chars, text[i])
-			i++
-		}
+		n := runLength(text[i:min(len(text), i+maxEncoded-len(b.chars))])
+		b.chars = append(b.chars, text[i:i+n]...)
+		i += n
 		b.end = i
 		if len(b.chars) == maxEncoded {
 			b.cut = true

@@ -150,10 +150,10 @@ func (s *stream) search(limit int) {
 
 // look searches text[from:limit], as it is and in the encodings it may hold.
 func (s *stream) look(text []byte, from, limit int, v view) {
-	seen := 0
+	var r runs
 	if v.depth == 0 && v.width == 1 {
-		seen = max(0, int(s.encoded-v.base))
-		defer func() { s.encoded = v.base + int64(seen) }()
+		r.seen = max(0, int(s.encoded-v.base))
+		defer func() { s.encoded = v.base + int64(r.seen) }()
 	}
 	nul := s.engine.index.each(text, from, limit, func(a *anchor, at int) {
 		if a.custom != nil {
@@ -165,7 +165,7 @@ func (s *stream) look(text []byte, from, limit int, v view) {
 		}
 	}, func(i int) {
 		if v.width == 1 {
-			s.encodedNear(text, i, from, limit, v, &seen)
+			s.encodedNear(text, i, from, limit, v, &r)
 		}
 	})
 	if nul && v.width == 1 {
