@@ -27,11 +27,12 @@ var endsBare = func() (t [256]bool) {
 const behindName = "\"'\\])`"
 
 var (
-	closings = setOf(behindName)
-	blanks   = setOf(" \t")
-	space    = setOf(" ")
-	spaces   = setOf(" \t\r\n")
-	typeSet  = setOf(alnum + "_")
+	closings  = setOf(behindName)
+	blanks    = setOf(" \t")
+	space     = setOf(" ")
+	spaces    = setOf(" \t\r\n")
+	separates = setOf(":=?.")
+	typeSet   = setOf(alnum + "_")
 )
 
 // mayFollow are the bytes of which one stands behind a name that is given a
@@ -122,6 +123,9 @@ func goesOn(rest []byte) bool {
 // separator steps over what stands between a name and its value, a type
 // ("password: str = …") included.
 func separator(text []byte, i int) (int, bool) {
+	if !separates[text[i]] {
+		return 0, false
+	}
 	for _, s := range []string{":::=", "::=", ":=", "=>", "?=", ".=", "=", ":"} {
 		if !bytes.HasPrefix(text[i:], []byte(s)) {
 			continue

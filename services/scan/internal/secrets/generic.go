@@ -31,34 +31,37 @@ func namedValue(text []byte, at, end int) (finding, bool) {
 	if !ok || a.end-a.start < minNamed || !graphic(text[a.start:a.end]) {
 		return finding{}, false
 	}
+	v := string(text[a.start:a.end])
 	f := finding{start: a.start, end: a.end}
-	value := text[a.start:a.end]
-	v, name := string(value), identifier(text, end)
+	if f.rule, ok = named(identifier(text, end), v, a.quoted); !ok || owned(v) || placeholderToken([]byte(v)) || entropy([]byte(v)) < 2.5 {
+		return finding{}, false
+	}
+	return f, true
+}
+
+// named reports whether a value is secret if it has such a name, and by which
+// rule if it is a special one.
+func named(name, v string, quoted bool) (*rule, bool) {
 	switch {
-	case owned(v) || placeholderToken(value):
-		return finding{}, false
-	case strings.Contains(name, "secret") && (strings.Contains(name, "access") || strings.Contains(name, "aws")) && isAWSSecret(value):
-		f.rule = awsSecretRule
-		return f, true
-	case (strings.Contains(name, "session") || strings.Contains(name, "security")) && strings.HasSuffix(name, "token") && isAWSSession(value):
-		f.rule = awsSessionRule
-		return f, true
-	case len(v) > maxValue || entropy(value) < 2.5:
-		return finding{}, false
+	case strings.Contains(name, "secret") && (strings.Contains(name, "access") || strings.Contains(name, "aws")) && isAWSSecret([]byte(v)):
+		return awsSecretRule, true
+	case (strings.Contains(name, "session") || strings.Contains(name, "security")) && strings.HasSuffix(name, "token") && isAWSSession([]byte(v)):
+		return awsSessionRule, true
+	case len(v) > maxValue:
+		return nil, false
 	}
-	if f.rule = byProvider(name, v); f.rule != nil {
-		return f, !isDerived(name)
+	if r := byProvider(name, v); r != nil {
+		return r, !isDerived(name)
 	}
-	if len(v) < 16 || placeholderValue(v) {
-		return finding{}, false
+	if len(v) < 16 {
+		return nil, false
 	}
 	for _, n := range apiKeyNames {
 		if strings.HasSuffix(name, n) {
-			f.rule = apiKeyRule
-			return f, len(v) >= 20 && keyLike(v)
+			return apiKeyRule, len(v) >= 20 && keyLike(v) && !placeholderValue(v)
 		}
 	}
-	return f, isSecretName(name) && genericSecret(v, a.quoted)
+	return nil, isSecretName(name) && genericSecret(v, quoted) && !placeholderValue(v)
 }
 
 var apiKeyNames = []string{"api_key", "apikey", "api-key", "api.key"}
@@ -149,7 +152,7 @@ func genericPassword(text []byte, at, end int) (finding, bool) {
 		return finding{}, false
 	}
 	v := string(text[a.start:a.end])
-	if owned(v) || placeholderValue(v) || !looksChosen(v) || !a.quoted && looksLikeCode(v) || isDerived(identifier(text, at)) {
+	if !looksChosen(v) || !a.quoted && looksLikeCode(v) || owned(v) || isDerived(identifier(text, at)) || placeholderValue(v) {
 		return finding{}, false
 	}
 	return finding{start: a.start, end: a.end}, true

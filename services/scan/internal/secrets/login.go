@@ -55,9 +55,6 @@ func urlPassword(text []byte, at, end int) (finding, bool) {
 // strongPassword tells a password that is meant to be one from what examples
 // and development set-ups have.
 func strongPassword(v string) bool {
-	if placeholderValue(v) || owned(v) {
-		return false
-	}
 	digit, letter := count(v, digits), count(v, upper+lower)
 	symbol := len(v) - digit - letter
 	kinds := 0
@@ -66,7 +63,7 @@ func strongPassword(v string) bool {
 			kinds++
 		}
 	}
-	return len(v) >= 8 && kinds >= 2 && letter > 0 && (digit > 0 || drawn(v)) && entropy([]byte(v)) >= 2.5
+	return len(v) >= 8 && kinds >= 2 && letter > 0 && (digit > 0 || drawn(v)) && entropy([]byte(v)) >= 2.5 && !owned(v) && !placeholderValue(v)
 }
 
 // httpCredentials is a header's user and password, or bearer token (RFC 7617,

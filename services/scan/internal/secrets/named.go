@@ -31,6 +31,9 @@ type nameRule struct {
 // byProvider is the rule of the provider that the name of a value mentions,
 // if the value may be of it.
 func byProvider(name, v string) *rule {
+	if count(v, digits) == 0 && !isUUID(v) {
+		return nil
+	}
 	for i := range nameRules {
 		r := &nameRules[i]
 		for _, w := range r.words {
@@ -38,7 +41,7 @@ func byProvider(name, v string) *rule {
 				continue
 			}
 			for _, f := range r.values {
-				if f.fits(v) && (f.shape != nil || count(v, digits) > 0 && (strings.HasPrefix(f.alphabet, lowerHex) || drawn(v) || entropy([]byte(v)) >= 4)) {
+				if f.fits(v) && (f.shape != nil || strings.HasPrefix(f.alphabet, lowerHex) || drawn(v) || entropy([]byte(v)) >= 4) {
 					return &r.rule
 				}
 			}
