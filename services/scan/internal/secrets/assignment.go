@@ -160,7 +160,7 @@ func declaration(text []byte, i int) (int, bool) {
 // argument reports whether the name that ends at text[end], before a quote, is
 // the first argument of a call.
 func argument(text []byte, end int) bool {
-	i := end - len(identifier(text, end))
+	i := nameStart(text, end)
 	return i >= 2 && text[i-1] == text[end] && text[i-2] == '('
 }
 
@@ -189,9 +189,13 @@ func skip(text []byte, i int, set *[256]bool, most int) int {
 // identifier is the word that text[at:] continues: what stands before a
 // keyword in its name.
 func identifier(text []byte, at int) string {
+	return strings.ToLower(string(text[nameStart(text, at):at]))
+}
+
+func nameStart(text []byte, at int) int {
 	i := at
 	for i > 0 && at-i < 64 && (isWord(text[i-1]) || text[i-1] == '-' || text[i-1] == '.') {
 		i--
 	}
-	return strings.ToLower(string(text[i:at]))
+	return i
 }

@@ -22,6 +22,8 @@ type index struct {
 	full   [1 << 13]uint16 // by hash of a window, the first of its places, and one; 0 is none
 	short  [1 << 10]uint16 // the same for windows of which the literal fills two bytes
 	next   []uint16        // by place, the next with the same hash, and one
+
+	hasShort bool
 }
 
 // place is an anchor with the window that begins off bytes into its literal.
@@ -43,6 +45,7 @@ func newIndex(anchors []*anchor) *index {
 		head := &x.full[fullHash(p.value)]
 		if len(p.literal) < hashed {
 			head = &x.short[shortHash(p.value)]
+			x.hasShort = true
 		}
 		x.next[i], *head = *head, uint16(i+1)
 	}
@@ -81,38 +84,39 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 	// A window may begin up to maxLiteral bytes after its literal does.
 	end := min(len(text), limit+maxLiteral)
 	var out sifted
-	var rest [stride + sieveBlock]byte
 	var before [phases]uint64 // whether the eight bytes before may be base64
-	for i := from; i < end; i += stride {
-		blocks := (min(stride, end-i) + sieveBlock - 1) / sieveBlock
+	for i := from; i < end; {
+		blocks := min(stride, end-i, len(text)-i-(windowSize-1)) / sieveBlock
 		part := text[i:]
-		if need := blocks*sieveBlock + windowSize - 1; len(part) < need {
-			for n := copy(rest[:], part); n < need; n++ {
-				rest[n] = '\n'
+		if blocks == 0 { // the end, which is less than two blocks
+			var padded [3 * sieveBlock]byte
+			blocks = (end - i + sieveBlock - 1) / sieveBlock
+			for n := copy(padded[:], part); n < len(padded); n++ {
+				padded[n] = '\n'
 			}
-			part = rest[:]
+			part = padded[:]
 		}
 		x.sieve.pass(part, blocks, &out)
 		nul = nul || out.nul
-		for b, hits := range out.hits[:blocks] {
-			for ; hits != 0; hits &= hits - 1 {
+		for some := out.some; some != 0; some &= some - 1 {
+			b := bits.TrailingZeros64(some)
+			for hits := out.hits[b]; hits != 0; hits &= hits - 1 {
 				n := b*sieveBlock + bits.TrailingZeros64(hits)
 				w := binary.LittleEndian.Uint32(part[n:])
-				if full, short := x.full[fullHash(w)], x.short[shortHash(w)]; full|short != 0 {
-					x.compare(full, w, text, i+n, from, limit, hit)
-					x.compare(short, w, text, i+n, from, limit, hit)
+				if first := x.full[fullHash(w)]; first != 0 {
+					x.compare(first, w, text, i+n, from, limit, hit)
+				}
+				if x.hasShort {
+					x.compare(x.short[shortHash(w)], w, text, i+n, from, limit, hit)
 				}
 			}
 		}
-		for p := range out.runs {
-			clear(out.runs[p][blocks:])
-		}
 		for b := 0; b < blocks; b += 8 {
-			pairs := uint64(0)
+			pairs, width := uint64(0), 8*min(8, blocks-b)
 			for p := range out.runs {
-				runs := binary.LittleEndian.Uint64(out.runs[p][b:])
+				runs := binary.LittleEndian.Uint64(out.runs[p][b:]) & (1<<width - 1)
 				pairs |= runs & (runs<<1 | before[p])
-				before[p] = runs >> 63
+				before[p] = runs >> (width - 1)
 			}
 			for ; pairs != 0; pairs &= pairs - 1 {
 				at := i + b*sieveBlock + 8*bits.TrailingZeros64(pairs)
@@ -121,6 +125,7 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 				}
 			}
 		}
+		i += blocks * sieveBlock
 	}
 	return nul
 }
@@ -145,7 +150,7 @@ const maxLiteral = 64
 // behind it.
 func (a *anchor) matches(text []byte) bool {
 	n := len(a.literal)
-	return a.begins(text) && (a.behind == nil || len(text) > n && a.behind[text[n]])
+	return (a.behind == nil || len(text) > n && a.behind[text[n]]) && a.begins(text)
 }
 
 func (a *anchor) begins(text []byte) bool {

@@ -20,15 +20,20 @@ var inAuthority = func() (t [256]bool) {
 	return t
 }()
 
+const maxAuthority = 300 // bytes of an address's authority
+
 // urlPassword is the password in the authority of an address (RFC 3986, section
 // 3.2.1): scheme://user:password@host.
 func urlPassword(text []byte, at, end int) (finding, bool) {
+	if bytes.IndexByte(text[end:min(len(text), end+maxAuthority)], '@') < 0 {
+		return finding{}, false
+	}
 	start := at
 	for start > 0 && at-start < 24 && (isWord(text[start-1]) || strings.IndexByte("+-.", text[start-1]) >= 0) {
 		start--
 	}
 	colon, stop := -1, -1
-	for i := end; i < len(text) && i-end < 300; i++ {
+	for i := end; i < len(text) && i-end < maxAuthority; i++ {
 		c := text[i]
 		if c == '@' {
 			stop = i // the last one counts

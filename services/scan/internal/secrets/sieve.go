@@ -2,7 +2,6 @@ package secrets
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"slices"
 )
@@ -42,7 +41,8 @@ type sifted struct {
 	// runs has by phase: bit n: bytes 8n to 8n+7 may be of the base64 of
 	// ASCII whose groups of four begin so many characters into the bytes.
 	runs [phases][stride / sieveBlock]byte
-	nul  bool // one of the bytes is NUL
+	some uint64 // bit n: block n has hits
+	nul  bool   // one of the bytes is NUL
 }
 
 // base64Halves are the table by which vectors of 32 bytes tell base64's
@@ -61,6 +61,7 @@ var base64Halves = func() (h halves) {
 
 // passGo sifts so many blocks of text, which has windowSize-1 bytes more.
 func (s *sieve) passGo(text []byte, blocks int, out *sifted) {
+	out.some = 0
 	// By place, the buckets of which no window has been met up to there.
 	state := uint64(everyPlace)
 	for _, c := range text[:windowSize-1] {
@@ -75,6 +76,9 @@ func (s *sieve) passGo(text []byte, blocks int, out *sifted) {
 			}
 		}
 		out.hits[b] = hits
+		if hits != 0 {
+			out.some |= 1 << b
+		}
 		for p := range out.runs {
 			out.runs[p][b] = 0
 		}
@@ -164,33 +168,19 @@ func (b *bucket) cost() float64 {
 // of ordinary text through. Its places are those windows. Tables in halves need
 // buckets in halves.
 func newSieve(anchors []*anchor, inHalves bool) (*sieve, []place) {
-	places := make([]place, len(anchors))
-	alone := make(map[*anchor]float64, len(anchors))
+	d := deal{places: make([]place, len(anchors)), inHalves: inHalves}
 	for i, a := range anchors {
-		least := -1.0
-		for off := range windowsOf(a) {
-			p := place{anchor: a, off: off}
-			window := p.window()
-			if c := window.cost(); least < 0 || c < least {
-				places[i], least = p, c
-			}
-		}
-		alone[a] = least
-	}
-	// What lets much through by itself chooses first; then each may choose
-	// again, knowing the others.
-	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(alone[b.anchor], alone[a.anchor]) })
-	d := deal{places: places, inHalves: inHalves}
-	for i := range places {
+		d.places[i] = place{anchor: a}
 		d.choose(i)
 	}
-	for range min(maxRounds, maxChoices/max(1, len(places))) {
-		for i := range places {
+	// Then each may choose again, knowing the others.
+	for range min(maxRounds, maxChoices/max(1, len(anchors))) {
+		for i := range anchors {
 			d.withdraw(i)
 			d.choose(i)
 		}
 	}
-	return packSieve(&d.all), places
+	return packSieve(&d.all), d.places
 }
 
 // Anchors choose again so many times, and so many choices are made at most.

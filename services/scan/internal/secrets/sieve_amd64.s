@@ -2,14 +2,31 @@
 
 #include "textflag.h"
 
-// Offsets of the tables of a group, of sifted.runs and of sifted.nul.
+// Offsets of the tables of a group, and in sifted.
 #define GROUP 256
 #define RUNS 512
-#define NUL 768
+#define SOME 768
+#define NUL 776
 
 // STRIDE is how far ahead text is fetched, for the next pass: processors
 // themselves do not look beyond a page.
 #define STRIDE 4096
+
+// HITS stores those of a block, hits, and keeps in R13 whether there are none.
+#define HITS(hits) \
+	MOVQ hits, (DI) \
+	CMPQ hits, $1   \
+	RCRQ $1, R13
+
+// FLAGS stores sifted.some and sifted.nul, of which the processor's Z tells.
+#define FLAGS \
+	MOVQ  out+32(FP), DI    \
+	SETNE NUL(DI)           \
+	MOVQ  blocks+24(FP), CX \
+	NOTQ  R13               \
+	NEGQ  CX                \
+	SHRQ  CX, R13           \
+	MOVQ  R13, SOME(DI)
 
 // ARGUMENTS loads those of both functions, and in DX where runs go.
 #define ARGUMENTS \
@@ -90,7 +107,7 @@ block:
 	SHLQ $32, R9
 	ORQ  R9, R8
 	NOTQ R8
-	MOVQ R8, (DI)
+	HITS(R8)
 	SHLL $4, R11
 	ORL  R11, R10
 	MOVB R10, (DX)
@@ -107,8 +124,7 @@ done:
 	VPCMPEQB  Y15, Y7, Y7
 	VPMOVMSKB Y7, R8
 	TESTL     R8, R8
-	MOVQ      out+32(FP), DI
-	SETNE     NUL(DI)
+	FLAGS
 	VZEROUPPER
 	RET
 
@@ -186,7 +202,8 @@ block512:
 	VPANDQ     Z28, Z26, Z26
 	VPTERNLOGQ $0xF8, Z29, Z27, Z26 // or what both have
 	VPTESTMB   Z26, Z26, K1
-	KMOVQ      K1, (DI)
+	KMOVQ      K1, R8
+	HITS(R8)
 
 	ADDQ $64, SI
 	ADDQ $8, DI
@@ -197,7 +214,6 @@ block512:
 done512:
 	VPTESTNMB Z23, Z23, K1
 	KORTESTQ  K1, K1
-	MOVQ      out+32(FP), DI
-	SETNE     NUL(DI)
+	FLAGS
 	VZEROUPPER
 	RET
