@@ -27,12 +27,12 @@ var endsBare = func() (t [256]bool) {
 const behindName = "\"'\\])`"
 
 var (
-	closings  = setOf(behindName)
-	blanks    = setOf(" \t")
-	space     = setOf(" ")
-	spaces    = setOf(" \t\r\n")
-	separates = setOf(":=?.")
-	typeSet   = setOf(alnum + "_")
+	closings = setOf(behindName)
+	blanks   = setOf(" \t")
+	space    = setOf(" ")
+	spaces   = setOf(" \t\r\n")
+	colons   = setOf(":")
+	typeSet  = setOf(alnum + "_")
 )
 
 // mayFollow are the bytes of which one stands behind a name that is given a
@@ -120,31 +120,38 @@ func goesOn(rest []byte) bool {
 	return false
 }
 
-// separator steps over what stands between a name and its value, a type
-// ("password: str = …") included.
+// separator steps over what stands between a name and its value: "=" with up to
+// three colons, "?" or "." before it or ">" behind it, or ":", with a type
+// perhaps ("password: str = …").
 func separator(text []byte, i int) (int, bool) {
-	if !separates[text[i]] {
+	j := skip(text, i, colons, 3)
+	colon := false
+	switch {
+	case startsWith(text[j:], "=>") && j == i:
+		j += 2
+	case startsWith(text[j:], "="):
+		j++
+	case j > i:
+		j, colon = i+1, true
+	case startsWith(text[j:], "?=") || startsWith(text[j:], ".="):
+		j += 2
+	default:
 		return 0, false
 	}
-	for _, s := range []string{":::=", "::=", ":=", "=>", "?=", ".=", "=", ":"} {
-		if !bytes.HasPrefix(text[i:], []byte(s)) {
-			continue
-		}
-		j := i + len(s)
-		if j < len(text) && (text[j] == '=' || text[j] == ':') {
-			return 0, false // a comparison, or a name's scope
-		}
-		if s == ":" {
-			k := skip(text, skip(text, j, blanks, 8), typeSet, 16)
-			k = skip(text, k, blanks, 8)
-			if k < len(text)-1 && text[k] == '=' && text[k+1] != '=' && text[k+1] != '>' && text[k-1] == ' ' {
-				return k + 1, true
-			}
-		}
-		return j, true
+	if j < len(text) && (text[j] == '=' || text[j] == ':') {
+		return 0, false // a comparison, or a name's scope
 	}
-	return 0, false
+	if colon {
+		k := skip(text, skip(text, j, blanks, 8), typeSet, 16)
+		k = skip(text, k, blanks, 8)
+		if k < len(text)-1 && text[k] == '=' && text[k+1] != '=' && text[k+1] != '>' && text[k-1] == ' ' {
+			return k + 1, true
+		}
+	}
+	return j, true
 }
+
+func startsWith(text []byte, s string) bool { return len(text) >= len(s) && string(text[:len(s)]) == s }
 
 // declaration steps over a type and what makes it one with a value, as in
 // Go's "var password string = …".

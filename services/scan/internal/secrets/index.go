@@ -84,7 +84,6 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 	// A window may begin up to maxLiteral bytes after its literal does.
 	end := min(len(text), limit+maxLiteral)
 	var out sifted
-	var before [phases]uint64 // whether the eight bytes before may be base64
 	for i := from; i < end; {
 		blocks := min(stride, end-i, len(text)-i-(windowSize-1)) / sieveBlock
 		part := text[i:]
@@ -98,8 +97,8 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 		}
 		x.sieve.pass(part, blocks, &out)
 		nul = nul || out.nul
-		for some := out.some; some != 0; some &= some - 1 {
-			b := bits.TrailingZeros64(some)
+		for with := out.withHits; with != 0; with &= with - 1 {
+			b := bits.TrailingZeros64(with)
 			for hits := out.hits[b]; hits != 0; hits &= hits - 1 {
 				n := b*sieveBlock + bits.TrailingZeros64(hits)
 				w := binary.LittleEndian.Uint32(part[n:])
@@ -111,15 +110,11 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 				}
 			}
 		}
-		for b := 0; b < blocks; b += 8 {
-			pairs, width := uint64(0), 8*min(8, blocks-b)
-			for p := range out.runs {
-				runs := binary.LittleEndian.Uint64(out.runs[p][b:]) & (1<<width - 1)
-				pairs |= runs & (runs<<1 | before[p])
-				before[p] = runs >> (width - 1)
-			}
-			for ; pairs != 0; pairs &= pairs - 1 {
-				at := i + b*sieveBlock + 8*bits.TrailingZeros64(pairs)
+		for with := out.withDense; with != 0; with &= with - 1 {
+			b := bits.TrailingZeros64(with)
+			d := out.dense[b]
+			for octets := uint8(d | d>>8 | d>>16 | d>>24); octets != 0; octets &= octets - 1 {
+				at := i + b*sieveBlock + 8*bits.TrailingZeros8(octets)
 				if encodesText(text[at-8 : at+8]) {
 					dense(at)
 				}

@@ -37,12 +37,21 @@ type halves struct{ low, high [32]byte }
 
 // sifted is what a sieve says of up to stride bytes.
 type sifted struct {
-	hits [stride / sieveBlock]uint64 // bit n: a window may begin at byte n
-	// runs has by phase: bit n: bytes 8n to 8n+7 may be of the base64 of
-	// ASCII whose groups of four begin so many characters into the bytes.
-	runs [phases][stride / sieveBlock]byte
-	some uint64 // bit n: block n has hits
-	nul  bool   // one of the bytes is NUL
+	hits  [stride / sieveBlock]uint64 // bit n: a window may begin at byte n
+	dense [stride / sieveBlock]uint32 // where text may be in base64, as denser has it
+	// The blocks that have any: bit n is for block n.
+	withHits, withDense uint64
+	octets              uint32 // of the last block, for the next call
+	nul                 bool   // one of the bytes is NUL
+}
+
+// denser tells where two octets stand side by side that may be of the base64
+// of ASCII in the same phase. octets has a byte for each phase, in which bit n
+// stands for bytes 8n to 8n+7 of a block, before those of the block before.
+// What is returned has the second of two.
+func denser(octets, before uint32) uint32 {
+	const first = 0x01010101
+	return octets & (octets<<1&^first | before>>7&first)
 }
 
 // base64Halves are the table by which vectors of 32 bytes tell base64's
@@ -61,26 +70,19 @@ var base64Halves = func() (h halves) {
 
 // passGo sifts so many blocks of text, which has windowSize-1 bytes more.
 func (s *sieve) passGo(text []byte, blocks int, out *sifted) {
-	out.some = 0
+	out.withHits, out.withDense = 0, 0
+	out.nul = bytes.IndexByte(text[:blocks*sieveBlock], 0) >= 0
 	// By place, the buckets of which no window has been met up to there.
 	state := uint64(everyPlace)
 	for _, c := range text[:windowSize-1] {
 		state = state<<buckets | s.packed[c]
 	}
-	out.nul = bytes.IndexByte(text[:blocks*sieveBlock], 0) >= 0
 	for b := range blocks {
-		hits := uint64(0)
+		hits, octets := uint64(0), uint32(0)
 		for i, c := range text[b*sieveBlock+windowSize-1:][:sieveBlock] {
 			if state = state<<buckets | s.packed[c]; state < lastPlace {
 				hits |= 1 << i
 			}
-		}
-		out.hits[b] = hits
-		if hits != 0 {
-			out.some |= 1 << b
-		}
-		for p := range out.runs {
-			out.runs[p][b] = 0
 		}
 		for i := range sieveBlock / 8 {
 			eight := text[b*sieveBlock+8*i:][:8]
@@ -89,10 +91,17 @@ func (s *sieve) passGo(text []byte, blocks int, out *sifted) {
 			if (w-'+'*ones)&^w&tops != 0 {
 				continue
 			}
-			of := phasesOf(eight)
-			for p := range out.runs {
-				out.runs[p][b] |= of >> p & 1 << i
+			for p, of := 0, phasesOf(eight); of != 0; p, of = p+1, of>>1 {
+				octets |= uint32(of&1) << (8*p + i)
 			}
+		}
+		out.hits[b], out.dense[b] = hits, denser(octets, out.octets)
+		out.octets = octets
+		if hits != 0 {
+			out.withHits |= 1 << b
+		}
+		if out.dense[b] != 0 {
+			out.withDense |= 1 << b
 		}
 	}
 }

@@ -4,38 +4,64 @@
 
 // Offsets of the tables of a group, and in sifted.
 #define GROUP 256
-#define RUNS 512
-#define SOME 768
-#define NUL 776
+#define DENSE 512
+#define WITHHITS 768
+#define WITHDENSE 776
+#define OCTETS 784
+#define NUL 788
 
 // STRIDE is how far ahead text is fetched, for the next pass: processors
 // themselves do not look beyond a page.
 #define STRIDE 4096
 
-// HITS stores those of a block, hits, and keeps in R13 whether there are none.
-#define HITS(hits) \
-	MOVQ hits, (DI) \
-	CMPQ hits, $1   \
-	RCRQ $1, R13
-
-// FLAGS stores sifted.some and sifted.nul, of which the processor's Z tells.
-#define FLAGS \
-	MOVQ  out+32(FP), DI    \
-	SETNE NUL(DI)           \
-	MOVQ  blocks+24(FP), CX \
-	NOTQ  R13               \
-	NEGQ  CX                \
-	SHRQ  CX, R13           \
-	MOVQ  R13, SOME(DI)
-
-// ARGUMENTS loads those of both functions, and in DX where runs go.
+// ARGUMENTS loads those of both functions, and the octets of the block before.
 #define ARGUMENTS \
 	MOVQ windows+0(FP), AX \
 	MOVQ base64+8(FP), BX  \
 	MOVQ text+16(FP), SI   \
 	MOVQ blocks+24(FP), CX \
 	MOVQ out+32(FP), DI    \
-	LEAQ RUNS(DI), DX
+	LEAQ DENSE(DI), DX     \
+	MOVL OCTETS(DI), R12
+
+// STORE stores what is in a block: hits, and what denser makes of octets and
+// of those before, R12. R10 and R11 keep which blocks have neither.
+#define STORE(hits, octets) \
+	MOVQ hits, (DI)       \
+	CMPQ hits, $1         \
+	RCRQ $1, R10          \
+	SHRL $7, R12          \
+	ANDL $0x01010101, R12 \
+	LEAL (octets)(octets*1), R9 \
+	ANDL $0xFEFEFEFE, R9  \
+	ORL  R12, R9          \
+	ANDL octets, R9       \
+	MOVL octets, R12      \
+	MOVL R9, (DX)         \
+	CMPL R9, $1           \
+	RCRQ $1, R11
+
+// NEXT goes to the next block.
+#define NEXT(block) \
+	ADDQ $64, SI \
+	ADDQ $8, DI  \
+	ADDQ $4, DX  \
+	DECQ CX      \
+	JNZ  block
+
+// FLAGS stores the rest of sifted. Z tells if there is no NUL.
+#define FLAGS \
+	MOVQ  out+32(FP), DI     \
+	SETNE NUL(DI)            \
+	MOVL  R12, OCTETS(DI)    \
+	MOVQ  blocks+24(FP), CX  \
+	NEGQ  CX                 \
+	NOTQ  R10                \
+	SHRQ  CX, R10            \
+	MOVQ  R10, WITHHITS(DI)  \
+	NOTQ  R11                \
+	SHRQ  CX, R11            \
+	MOVQ  R11, WITHDENSE(DI)
 
 // SPLIT32 takes 32 bytes apart: lower halves to Y11, upper ones to Y12.
 #define SPLIT32(bytes) \
@@ -55,8 +81,7 @@
 	VPAND   Y13, acc, acc
 
 // SIFT32 sifts the 32 bytes at n(SI): where no window begins is a bit in
-// miss, which groups of eight bytes are of base64's alphabet a bit in run: it
-// stands for all phases.
+// miss, which groups of eight bytes are of base64's alphabet a bit in run.
 #define SIFT32(n, miss, run) \
 	VPCMPEQB  Y0, Y0, Y0           \
 	VPCMPEQB  Y1, Y1, Y1           \
@@ -95,30 +120,20 @@ TEXT ·passAVX2(SB), NOSPLIT, $0-40
 	VPXOR        Y15, Y15, Y15
 	VPCMPEQB     Y7, Y7, Y7 // the least bytes so far
 
-	XORL         R12, R12
-
 	TESTQ CX, CX
 	JLE   done
 
 block:
 	PREFETCHT0 STRIDE(SI)
-	SIFT32(0, R8, R10)
-	SIFT32(32, R9, R11)
+	SIFT32(0, R8, BX)
+	SIFT32(32, R9, R13)
 	SHLQ $32, R9
 	ORQ  R9, R8
 	NOTQ R8
-	HITS(R8)
-	SHLL $4, R11
-	ORL  R11, R10
-	MOVB R10, (DX)
-	MOVB R12, 64(DX)
-	MOVB R12, 128(DX)
-	MOVB R12, 192(DX)
-	ADDQ $64, SI
-	ADDQ $8, DI
-	INCQ DX
-	DECQ CX
-	JNZ  block
+	SHLL $4, R13
+	ORL  R13, BX
+	STORE(R8, BX)
+	NEXT(block)
 
 done:
 	VPCMPEQB  Y15, Y7, Y7
@@ -133,11 +148,6 @@ done:
 #define LOOKUP2(low0, high0, low1, high1, a, b) \
 	VPERMI2B high0, low0, a \
 	VPERMI2B high1, low1, b
-
-// PHASE tells which groups of eight bytes have none of the bits refused.
-#define PHASE(mask, n) \
-	VPTESTNMQ mask, Z25, K1 \
-	KMOVB     K1, n(DX)
 
 // func passAVX512(windows *[groups][windowSize][128]byte, base64 *tables, text *byte, blocks int, out *sifted)
 TEXT ·passAVX512(SB), NOSPLIT, $0-40
@@ -182,10 +192,14 @@ block512:
 	VMOVDQA64  Z24, Z27
 	VPERMI2B   Z17, Z16, Z25
 	VPTERNLOGQ $0xF8, Z22, Z24, Z25 // or the bytes' own top bits
-	PHASE(Z18, 0)
-	PHASE(Z19, 64)
-	PHASE(Z20, 128)
-	PHASE(Z21, 192)
+	VPTESTNMQ  Z18, Z25, K1 // octets that have none of the bits refused
+	VPTESTNMQ  Z19, Z25, K2
+	VPTESTNMQ  Z20, Z25, K3
+	VPTESTNMQ  Z21, Z25, K4
+	KUNPCKBW   K1, K2, K1
+	KUNPCKBW   K3, K4, K3
+	KUNPCKWD   K1, K3, K1
+	KMOVD      K1, BX
 
 	LOOKUP2(Z0, Z1, Z8, Z9, Z26, Z27)
 	VMOVDQU64  1(SI), Z28
@@ -203,13 +217,8 @@ block512:
 	VPTERNLOGQ $0xF8, Z29, Z27, Z26 // or what both have
 	VPTESTMB   Z26, Z26, K1
 	KMOVQ      K1, R8
-	HITS(R8)
-
-	ADDQ $64, SI
-	ADDQ $8, DI
-	INCQ DX
-	DECQ CX
-	JNZ  block512
+	STORE(R8, BX)
+	NEXT(block512)
 
 done512:
 	VPTESTNMB Z23, Z23, K1
