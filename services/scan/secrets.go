@@ -86,6 +86,11 @@ func (s *SecretScanner) ScanStream(ctx context.Context, name string, src io.Read
 	return s.engine.Scan(ctx, name, src, func(m secrets.Match) { found(secretFinding("", m)) })
 }
 
+// ScanBytes is ScanStream of bytes in memory, without copying them.
+func (s *SecretScanner) ScanBytes(ctx context.Context, name string, text []byte, found func(SecretFinding)) error {
+	return s.engine.ScanBytes(ctx, name, text, func(m secrets.Match) { found(secretFinding("", m)) })
+}
+
 func secretFinding(location string, m secrets.Match) SecretFinding {
 	return SecretFinding{
 		Type: m.Rule, Title: m.Title, Severity: m.Severity, Confidence: m.Confidence, Path: location, Line: m.Line, Column: m.Column,
