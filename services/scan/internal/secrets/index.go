@@ -1,8 +1,10 @@
 package secrets
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // anchor is a literal whose occurrence makes a rule look closer.
@@ -19,17 +21,18 @@ type anchor struct {
 type index struct {
 	sieve  *sieve
 	places []place
-	full   [1 << 13]uint16 // by hash of a window, the first of its places, and one; 0 is none
-	short  [1 << 10]uint16 // the same for windows of which the literal fills two bytes
-	next   []uint16        // by place, the next with the same hash, and one
-
-	hasShort bool
+	// byHash has the places of each hash of a window, those of hash n from
+	// first[n] to first[n+1]. Anchors of two bytes are in short.
+	byHash []uint16
+	first  [hashes + 1]uint32
+	short  []uint16
 }
 
 // place is an anchor with the window that begins off bytes into its literal.
 type place struct {
 	*anchor
-	off int
+	off   int
+	whole bool // the window has the whole literal
 	// The window's bytes, those of any case in lower case, agree with value
 	// under mask where they are of the literal.
 	lower, mask, value uint32
@@ -38,30 +41,58 @@ type place struct {
 func newIndex(anchors []*anchor) *index {
 	x := &index{}
 	x.sieve, x.places = newSieve(anchors, inHalves)
-	x.next = make([]uint16, len(x.places))
+	type entry struct {
+		hash  uint32
+		place uint16
+	}
+	var all []entry
 	for i, p := range x.places {
 		p = newPlace(p.anchor, p.off)
 		x.places[i] = p
-		head := &x.full[fullHash(p.value)]
-		if len(p.literal) < hashed {
-			head = &x.short[shortHash(p.value)]
-			x.hasShort = true
+		if len(p.literal) == 2 {
+			x.short = append(x.short, uint16(i))
+			continue
 		}
-		x.next[i], *head = *head, uint16(i+1)
+		for _, h := range p.hashes() {
+			all = append(all, entry{h, uint16(i)})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Compare(a.hash, b.hash) })
+	for _, e := range all {
+		x.byHash = append(x.byHash, e.place)
+		x.first[e.hash+1]++
+	}
+	for h := range hashes {
+		x.first[h+1] += x.first[h]
 	}
 	return x
 }
 
-// hashed is how many of a window's bytes fullHash is of. shortHash is of two.
-// They do not tell cases apart.
-const hashed = 3
+const hashes = 1 << 13
 
-func fullHash(window uint32) uint32 { return (window | 0x202020) << 8 * 0x9E3779B1 >> 19 }
+// hash of a window does not tell cases apart.
+func hash(window uint32) uint32 { return (window | 0x20202020) * 0x9E3779B1 >> 19 }
 
-func shortHash(window uint32) uint32 { return (window | 0x2020) << 16 * 0x9E3779B1 >> 22 }
+// hashes are those of the windows in which the place may be: several if what
+// stands behind the literal is in the window.
+func (p *place) hashes() []uint32 {
+	last := p.off + windowSize - 1
+	if last < len(p.literal) {
+		return []uint32{hash(p.value)}
+	}
+	var out []uint32
+	may := p.mayHave(last)
+	for c := range 256 {
+		if may.has(byte(c)) {
+			out = append(out, hash(p.value|uint32(c)<<24))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
 
 func newPlace(a *anchor, off int) place {
-	p := place{anchor: a, off: off}
+	p := place{anchor: a, off: off, whole: off == 0 && len(a.literal) <= windowSize}
 	for n := range windowSize {
 		i, shift := off+n, 8*n
 		if i >= len(a.literal) {
@@ -102,11 +133,12 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 			for hits := out.hits[b]; hits != 0; hits &= hits - 1 {
 				n := b*sieveBlock + bits.TrailingZeros64(hits)
 				w := binary.LittleEndian.Uint32(part[n:])
-				if first := x.full[fullHash(w)]; first != 0 {
-					x.compare(first, w, text, i+n, from, limit, hit)
+				h := hash(w)
+				if places := x.byHash[x.first[h]:x.first[h+1]]; len(places) > 0 {
+					x.compare(places, w, text, i+n, from, limit, hit)
 				}
-				if x.hasShort {
-					x.compare(x.short[shortHash(w)], w, text, i+n, from, limit, hit)
+				if len(x.short) > 0 {
+					x.compare(x.short, w, text, i+n, from, limit, hit)
 				}
 			}
 		}
@@ -125,15 +157,15 @@ func (x *index) each(text []byte, from, limit int, hit func(a *anchor, at int), 
 	return nul
 }
 
-// compare holds the places from first against the text around the window w
-// that begins at text[i].
-func (x *index) compare(first uint16, w uint32, text []byte, i, from, limit int, hit func(a *anchor, at int)) {
-	for ; first != 0; first = x.next[first-1] {
-		p := &x.places[first-1]
+// compare holds places against the text around the window w that begins at
+// text[i].
+func (x *index) compare(places []uint16, w uint32, text []byte, i, from, limit int, hit func(a *anchor, at int)) {
+	for _, n := range places {
+		p := &x.places[n]
 		if (w|p.lower)&p.mask != p.value {
 			continue
 		}
-		if at := i - p.off; at >= from && at < limit && p.matches(text[at:]) {
+		if at := i - p.off; at >= from && at < limit && p.followed(text[at:]) && (p.whole || p.begins(text[at:])) {
 			hit(p.anchor, at)
 		}
 	}
@@ -141,11 +173,11 @@ func (x *index) compare(first uint16, w uint32, text []byte, i, from, limit int,
 
 const maxLiteral = 64
 
-// matches reports whether text begins with the anchor and what may stand
-// behind it.
-func (a *anchor) matches(text []byte) bool {
+// followed reports whether text, at an anchor, has behind it what may stand
+// there.
+func (a *anchor) followed(text []byte) bool {
 	n := len(a.literal)
-	return (a.behind == nil || len(text) > n && a.behind[text[n]]) && a.begins(text)
+	return len(text) > n && (a.behind == nil || a.behind[text[n]]) || len(text) == n && a.behind == nil
 }
 
 func (a *anchor) begins(text []byte) bool {

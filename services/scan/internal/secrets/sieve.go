@@ -116,6 +116,8 @@ var everyByte = byteSet{0: 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFF
 
 func (b *byteSet) add(c byte) { b[c>>4&7] |= 1 << (c & 15) }
 
+func (b *byteSet) has(c byte) bool { return b[c>>4&7]>>(c&15)&1 != 0 }
+
 // lower is the lower halves of its bytes.
 func (b *byteSet) lower() (halves uint16) {
 	for _, row := range b {

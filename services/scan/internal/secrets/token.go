@@ -48,6 +48,7 @@ func setOf(alphabet string) *[256]bool {
 }
 
 var (
+	lowerHexSet   = setOf(lowerHex)
 	digitSet      = setOf(digits)
 	upperDigitSet = setOf(upperDigit)
 	base64URLSet  = setOf(base64URL)
