@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"slices"
 )
@@ -179,14 +180,24 @@ func (b *bucket) cost() float64 {
 // of ordinary text through. Its places are those windows. Tables in halves need
 // buckets in halves.
 func newSieve(anchors []*anchor, inHalves bool) (*sieve, []place) {
-	d := deal{places: make([]place, len(anchors)), inHalves: inHalves}
-	for i, a := range anchors {
-		d.places[i] = place{anchor: a}
+	d := deal{inHalves: inHalves}
+	alone := make(map[*anchor]float64, len(anchors))
+	for _, a := range anchors {
+		d.places = append(d.places, place{anchor: a})
+		alone[a] = 1
+		for off := range windowsOf(a) {
+			window := place{anchor: a, off: off}.window()
+			alone[a] = min(alone[a], window.cost())
+		}
+	}
+	// What lets much through by itself chooses first; then each may choose
+	// again, knowing the others.
+	slices.SortStableFunc(d.places, func(a, b place) int { return cmp.Compare(alone[b.anchor], alone[a.anchor]) })
+	for i := range d.places {
 		d.choose(i)
 	}
-	// Then each may choose again, knowing the others.
 	for range min(maxRounds, maxChoices/max(1, len(anchors))) {
-		for i := range anchors {
+		for i := range d.places {
 			d.withdraw(i)
 			d.choose(i)
 		}
@@ -196,7 +207,7 @@ func newSieve(anchors []*anchor, inHalves bool) (*sieve, []place) {
 
 // Anchors choose again so many times, and so many choices are made at most.
 const (
-	maxRounds  = 4
+	maxRounds  = 2
 	maxChoices = 2000
 )
 
