@@ -15,25 +15,13 @@ type assignment struct {
 const maxValue = 200 // bytes
 
 // endsBare are the bytes that end a value without quotes.
-var endsBare = func() (t [256]bool) {
-	for _, c := range []byte(" \"'`,;&<>)}]\\") {
-		t[c] = true
-	}
-	return t
-}()
+var endsBare = setOf(" \"'`,;&<>)}]\\")
 
 // behindName is what may stand between a name and what separates it from its
 // value.
 const behindName = "\"'\\])`"
 
-var (
-	closings = setOf(behindName)
-	blanks   = setOf(" \t")
-	space    = setOf(" ")
-	spaces   = setOf(" \t\r\n")
-	colons   = setOf(":")
-	typeSet  = setOf(alnum + "_")
-)
+var closings = setOf(behindName)
 
 // mayFollow are the bytes of which one stands behind a name that is given a
 // value.
@@ -82,7 +70,7 @@ func assignedUpTo(text []byte, end, most int) (assignment, bool) {
 		i++
 	}
 	quote := text[i]
-	if strings.IndexByte("\"'`", quote) >= 0 {
+	if quotes[quote] {
 		a.quoted = true
 		i++
 	} else if escaped {
@@ -142,7 +130,7 @@ func separator(text []byte, i int) (int, bool) {
 		return 0, false // a comparison, or a name's scope
 	}
 	if colon {
-		k := skip(text, skip(text, j, blanks, 8), typeSet, 16)
+		k := skip(text, skip(text, j, blanks, 8), wordSet, 16)
 		k = skip(text, k, blanks, 8)
 		if k < len(text)-1 && text[k] == '=' && text[k+1] != '=' && text[k+1] != '>' && text[k-1] == ' ' {
 			return k + 1, true
@@ -156,9 +144,9 @@ func startsWith(text []byte, s string) bool { return len(text) >= len(s) && stri
 // declaration steps over a type and what makes it one with a value, as in
 // Go's "var password string = …".
 func declaration(text []byte, i int) (int, bool) {
-	j := skip(text, i, typeSet, 16)
+	j := skip(text, i, wordSet, 16)
 	k := skip(text, j, space, 2)
-	if j == i || k == j || k+2 >= len(text) || text[k] != '=' || text[k+1] != ' ' || strings.IndexByte("\"'`", text[k+2]) < 0 {
+	if j == i || k == j || k+2 >= len(text) || text[k] != '=' || text[k+1] != ' ' || !quotes[text[k+2]] {
 		return 0, false
 	}
 	return k + 1, true
@@ -184,13 +172,6 @@ func element(text []byte, i int) (assignment, bool) {
 		return assignment{}, false
 	}
 	return assignment{start: i, end: i + len(rest), quoted: true}, true
-}
-
-// skip steps over at most most bytes of a set.
-func skip(text []byte, i int, set *[256]bool, most int) int {
-	for end := min(len(text), i+most); i < end && set[text[i]]; i++ {
-	}
-	return i
 }
 
 // identifier is the word that text[at:] continues: what stands before a

@@ -90,8 +90,8 @@ func keyLike(v string) bool {
 	if strings.Trim(v, alnum+"_-+/.") != "" || entropy([]byte(v)) < 3 || strings.Count(v, ".") > 2 {
 		return false
 	}
-	digit, letter := count(v, digits), count(v, upper+lower)
-	if letter < 2 || digit == 0 && (len(v) < 24 || count(v, upper) < 3 || count(v, lower) < 3) {
+	digit, letter := count(v, digitSet), count(v, letterSet)
+	if letter < 2 || digit == 0 && (len(v) < 24 || count(v, upperSet) < 3 || count(v, lowerSet) < 3) {
 		return false // an identifier, or a number
 	}
 	return drawn(v)
@@ -158,6 +158,9 @@ func genericPassword(text []byte, at, end int) (finding, bool) {
 	return finding{start: a.start, end: a.end}, true
 }
 
+// harmless are the symbols that words are joined with.
+var harmless = setOf("_-.:/[]")
+
 // looksChosen wants two kinds of characters, one of them digits or symbols,
 // or letters no word has, and refuses hashes, addresses and anything not
 // plain ASCII.
@@ -175,10 +178,10 @@ func looksChosen(v string) bool {
 	if strings.ContainsAny(v, "()") && strings.HasSuffix(strings.TrimRight(v, ";,"), ")") {
 		return false // a call
 	}
-	digit, letter := count(v, digits), count(v, upper+lower)
-	symbol := len(v) - digit - letter - count(v, "_-.:/[]")
+	digit, letter := count(v, digitSet), count(v, letterSet)
+	symbol := len(v) - digit - letter - count(v, harmless)
 	if digit == 0 && symbol == 0 {
-		return letter == len(v) && letter >= 10 && drawn(v) && (count(v, upper) >= 2 && count(v, lower) >= 2 || letter >= 14)
+		return letter == len(v) && letter >= 10 && drawn(v) && (count(v, upperSet) >= 2 && count(v, lowerSet) >= 2 || letter >= 14)
 	}
 	if letter == 0 && symbol == 0 {
 		return false
@@ -197,7 +200,7 @@ func looksLikeCode(v string) bool {
 	}
 	// Digits at the end only, or letters and a final punctuation, is how
 	// names of variables look.
-	return strings.Trim(strings.TrimRight(v, digits+"?!:"), upper+lower+"_") == "" && count(v, digits) <= 1 && !drawn(v)
+	return strings.Trim(strings.TrimRight(v, digits+"?!:"), upper+lower+"_") == "" && count(v, digitSet) <= 1 && !drawn(v)
 }
 
 // owned reports whether a value is of a kind with a rule of its own. Where
@@ -217,24 +220,4 @@ var ownedPrefixes = []string{
 	"AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "-----BEGIN", "sk_live_", "rk_live_",
 	"sk_test_", "rk_test_", "pk_live_", "pk_test_", "xoxb-", "xoxa-", "xoxp-", "xoxr-", "xoxs-", "https://hooks.slack.com/", "AIza", "npm_",
 	"pypi-", "SG.", "dckr_pat_", "dop_v1_", "doo_v1_", "dor_v1_", "eyJ", "$2a$", "$2b$", "$2y$", "$argon2", "sha1-", "sha256-", "sha384-", "sha512-", "sha256:", "h1:",
-}
-
-// graphic reports whether v is of ASCII's visible characters alone.
-func graphic(v []byte) bool {
-	for _, c := range v {
-		if c <= ' ' || c > '~' {
-			return false
-		}
-	}
-	return true
-}
-
-func count(s, set string) int {
-	n := 0
-	for i := range len(s) {
-		if strings.IndexByte(set, s[i]) >= 0 {
-			n++
-		}
-	}
-	return n
 }

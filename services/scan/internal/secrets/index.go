@@ -9,9 +9,9 @@ import (
 
 // anchor is a literal whose occurrence makes a rule look closer.
 type anchor struct {
-	literal string     // lower case if fold
-	fold    bool       // matches any case
-	behind  *[256]bool // what may stand behind it; anything if nil
+	literal string   // lower case if fold
+	fold    bool     // matches any case
+	behind  *charset // what may stand behind it; anything if nil
 	rule    *rule
 	custom  *customRule // instead of rule
 }

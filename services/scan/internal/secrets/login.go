@@ -13,7 +13,7 @@ var databases = set("postgres postgresql mysql mysql2 mariadb mongodb mongodb+sr
 var databaseRule = &rule{id: "database_credentials", title: "password of a database", severity: event.High, confidence: byStructure, rank: byName}
 
 // inAuthority are the bytes that an address's authority may have.
-var inAuthority = func() (t [256]bool) {
+var inAuthority = func() (t charset) {
 	for c := byte('!'); c <= '~'; c++ {
 		t[c] = strings.IndexByte("\"'`<>\\|^/?#", c) < 0
 	}
@@ -60,10 +60,10 @@ func urlPassword(text []byte, at, end int) (finding, bool) {
 // strongPassword tells a password that is meant to be one from what examples
 // and development set-ups have.
 func strongPassword(v string) bool {
-	digit, letter := count(v, digits), count(v, upper+lower)
+	digit, letter := count(v, digitSet), count(v, letterSet)
 	symbol := len(v) - digit - letter
 	kinds := 0
-	for _, n := range []int{digit, count(v, upper), count(v, lower), symbol} {
+	for _, n := range []int{digit, count(v, upperSet), count(v, lowerSet), symbol} {
 		if n > 0 {
 			kinds++
 		}
@@ -90,7 +90,7 @@ func httpCredentials(text []byte, at, end int) (finding, bool) {
 	}
 	before := bytes.ToLower(text[max(0, at-40):at])
 	v := string(value)
-	if len(v) < 20 || !bytes.Contains(before, []byte("auth")) || owned(v) || placeholderValue(v) || count(v, digits) < 2 || !keyLike(v) {
+	if len(v) < 20 || !bytes.Contains(before, []byte("auth")) || owned(v) || placeholderValue(v) || count(v, digitSet) < 2 || !keyLike(v) {
 		return finding{}, false
 	}
 	return finding{start: end, end: stop, confidence: byEntropy}, true

@@ -31,7 +31,7 @@ type nameRule struct {
 // byProvider is the rule of the provider that the name of a value mentions,
 // if the value may be of it.
 func byProvider(name, v string) *rule {
-	if count(v, digits) == 0 && !isUUID(v) {
+	if count(v, digitSet) == 0 && !isUUID(v) {
 		return nil
 	}
 	for i := range nameRules {
@@ -124,8 +124,6 @@ var nameRules = func() (out []nameRule) {
 	}
 	return out
 }()
-
-var base64Set = setOf(base64Std)
 
 func isAWSSecret(v []byte) bool {
 	s := string(v)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"assize.dev/shared/event"
@@ -80,11 +81,11 @@ func armoured(text []byte, i int) (body []byte, stop int, encrypted bool) {
 			trimmed = bytes.Trim(line, " \t")
 		}
 		for n, c := range trimmed {
-			if strings.IndexByte(alnum+"+/=", c) < 0 {
+			if !base64Set[c] {
 				return append(body, trimmed[:n]...), i, encrypted
 			}
 		}
-		body = append(body, trimmed...)
+		body = append(slices.Grow(body, 1<<10), trimmed...)
 		stop, i = next, next
 	}
 	return body, limit, encrypted

@@ -17,8 +17,8 @@ type rule struct {
 	confidence string
 	rank       int // of rules that meet in one value the lowest wins
 	anchors    []string
-	fold       bool       // anchors match in any case
-	behind     *[256]bool // what verify wants behind an anchor; anything if nil
+	fold       bool     // anchors match in any case
+	behind     *charset // what verify wants behind an anchor; anything if nil
 	verify     verifier
 }
 

@@ -5,18 +5,6 @@ import (
 	"strings"
 )
 
-const (
-	digits     = "0123456789"
-	lowerHex   = digits + "abcdef"
-	upper      = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	lower      = "abcdefghijklmnopqrstuvwxyz"
-	upperDigit = upper + digits
-	lowerDigit = lower + digits
-	alnum      = upper + lower + digits
-	base64URL  = alnum + "_-"
-	base64Std  = alnum + "+/="
-)
-
 // token is a credential that is its anchor and a run of one alphabet behind
 // it. The value is anchor and run.
 type token struct {
@@ -30,7 +18,7 @@ type token struct {
 	// sealed is for values whose check tells where they end.
 	sealed bool
 
-	set *[256]bool
+	set *charset
 }
 
 // verifier prepares the token's own.
@@ -38,23 +26,6 @@ func (t token) verifier() verifier {
 	t.set = setOf(t.alphabet)
 	return t.verify
 }
-
-func setOf(alphabet string) *[256]bool {
-	var set [256]bool
-	for i := range len(alphabet) {
-		set[alphabet[i]] = true
-	}
-	return &set
-}
-
-var (
-	lowerHexSet   = setOf(lowerHex)
-	digitSet      = setOf(digits)
-	upperDigitSet = setOf(upperDigit)
-	base64URLSet  = setOf(base64URL)
-	underscore    = setOf("_")
-	dashes        = setOf("-")
-)
 
 func (t *token) verify(text []byte, at, end int) (finding, bool) {
 	if t.apart && at > 0 && continues(text[:at]) {
@@ -108,10 +79,6 @@ func continues(text []byte) bool {
 	}
 	return true
 }
-
-func isWord(c byte) bool { return c == '_' || isDigit(c) || isLetter(c) }
-
-func isHex(c byte) bool { return isDigit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
 
 // around is a credential whose anchor stands inside of it: so many
 // characters of an alphabet before, and so many behind.
