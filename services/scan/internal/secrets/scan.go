@@ -94,7 +94,8 @@ func (e *Engine) scan(ctx context.Context, path string, src source, emit func(Ma
 			}
 			return err
 		}
-		s.search(len(s.text) - lookAhead)
+		limit := len(s.text) - lookAhead
+		s.search(limit - int((s.base+int64(limit))%everyBlock)) // whole blocks of custom rules
 		// What begins after this may still get company from anchors behind.
 		s.report(s.base + int64(s.from-lookBehind))
 	}
@@ -155,9 +156,16 @@ func (s *stream) look(text []byte, from, limit int, v view) {
 		r.seen = max(0, int(s.encoded-v.base))
 		defer func() { s.encoded = v.base + int64(r.seen) }()
 	}
+	base := v.base
+	if v.encoding != "" {
+		base = 0
+	}
+	var met keywords
 	nul := s.engine.index.each(text, from, limit, func(a *anchor, at int) {
 		if a.custom != nil {
-			s.tryCustom(a.custom, text, at, v)
+			if !s.custom.off[a.custom] {
+				met.add(a.custom, base+int64(at))
+			}
 			return
 		}
 		if f, ok := a.rule.verify(text, at, at+len(a.literal)); ok {
@@ -168,6 +176,7 @@ func (s *stream) look(text []byte, from, limit int, v view) {
 			s.encodedNear(text, i, from, limit, v, &r)
 		}
 	})
+	s.tryCustom(met, text, base, v)
 	if nul && v.width == 1 {
 		s.wide(text, from, limit, v)
 	}

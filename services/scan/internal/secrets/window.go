@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// Custom rules look at a window of text around a keyword. Windows belong to
-// blocks of fixed places, so that what is found does not depend on how a
-// stream comes in, and no text is looked at more than a few times.
+// Custom rules look at blocks of text with a keyword in them, and a little
+// around. What blocks there are depends on the text alone, not on how a stream
+// comes in. Blocks close to each other are looked at together, so that no text
+// is looked at much more than once.
 const (
 	windowBlock  = 512
-	everyBlock   = 16 << 10 // for rules without keywords
+	everyBlock   = 16 << 10 // together at most, and for rules without keywords
 	windowBefore = 256
 	windowAfter  = 1 << 10 // a match that is longer may not be found
-	maxPerWindow = 100
+	maxTogether  = 1000    // matches
 )
 
 // activeRules are the custom rules that apply to one stream.
 type activeRules struct {
 	*Rules
 	path string
-	off  map[*customRule]bool  // not for this path
-	done map[*customRule]int64 // the block looked at last, and one
+	off  map[*customRule]bool // not for this path
 }
 
 func (r *Rules) anchors() (all []*anchor) {
@@ -42,7 +42,7 @@ func (r *Rules) forPath(path string) *activeRules {
 	if r == nil {
 		return nil
 	}
-	a := &activeRules{Rules: r, path: path, off: map[*customRule]bool{}, done: map[*customRule]int64{}}
+	a := &activeRules{Rules: r, path: path, off: map[*customRule]bool{}}
 	for _, c := range r.rules {
 		if c.path != nil && !c.path.MatchString(path) {
 			a.off[c] = true
@@ -75,23 +75,41 @@ func (a *activeRules) allowed(c *customRule, secret, match, line []byte) bool {
 	return false
 }
 
-// tryCustom looks at the window around a keyword at text[at].
-func (s *stream) tryCustom(c *customRule, text []byte, at int, v view) {
-	if s.custom.off[c] {
+// keywords are the blocks in which rules have one, by their numbers, in the
+// order in which they were met.
+type keywords map[*customRule][]int
+
+// add notes that a rule's keyword stands so many bytes into the stream or, of
+// an encoding, into what it encodes.
+func (k *keywords) add(c *customRule, offset int64) {
+	if *k == nil {
+		*k = make(keywords)
+	}
+	block := int(offset / windowBlock)
+	if met := (*k)[c]; len(met) == 0 || met[len(met)-1] != block {
+		(*k)[c] = append(met, block)
+	}
+}
+
+// tryCustom applies rules to the blocks where they have keywords. text[0] is
+// so many bytes into what blocks are counted in.
+func (s *stream) tryCustom(k keywords, text []byte, base int64, v view) {
+	if len(k) == 0 {
 		return
 	}
-	start := v.base + int64(at) // blocks are of the stream, or of the view's text
-	if v.encoding != "" {
-		start = int64(at)
-	}
-	block := start / windowBlock
-	if v.encoding == "" {
-		if s.custom.done[c] > block {
-			return
+	const reach = (windowBefore + windowAfter) / windowBlock // blocks between two whose windows touch
+	for _, c := range s.custom.rules {
+		blocks := k[c]
+		slices.Sort(blocks)
+		for len(blocks) > 0 {
+			n := 1
+			for n < len(blocks) && blocks[n]-blocks[n-1] <= reach+1 && blocks[n]*windowBlock/everyBlock == blocks[0]*windowBlock/everyBlock {
+				n++
+			}
+			s.match(c, text, int(int64(blocks[0])*windowBlock-base), (blocks[n-1]-blocks[0]+1)*windowBlock, v)
+			blocks = blocks[n:]
 		}
-		s.custom.done[c] = block + 1
 	}
-	s.match(c, text, at-int(start-block*windowBlock), windowBlock, v)
 }
 
 // everywhere applies the rules without keywords to the blocks that begin in
@@ -111,11 +129,11 @@ func (s *stream) everywhere(text []byte, from, limit int) {
 	}
 }
 
-// match looks for a rule in a block of text and around it.
+// match looks for a rule in blocks of text and around them.
 func (s *stream) match(c *customRule, text []byte, at, size int, v view) {
 	from, to := max(0, at-windowBefore), min(len(text), at+size+windowAfter)
 	window := text[from:to]
-	for _, m := range c.pattern.FindAllSubmatchIndex(window, maxPerWindow) {
+	for _, m := range c.pattern.FindAllSubmatchIndex(window, maxTogether) {
 		start, end := m[2*c.group], m[2*c.group+1]
 		if c.group == 0 {
 			for g := 2; g < len(m); g += 2 { // the first group that took part, as gitleaks has it
