@@ -185,7 +185,8 @@ func (s *stream) look(text []byte, from, limit int, v view) {
 func (s *stream) add(r *rule, f finding, text []byte, v view) {
 	value := text[f.start:f.end]
 	r = cmp.Or(f.rule, r)
-	c := candidate{rank: r.rank, end: v.behind(f.end - 1)}
+	// Of the last character of UTF-16 the second byte may be missing.
+	c := candidate{rank: r.rank, end: min(v.behind(f.end-1), s.base+int64(len(s.text)))}
 	c.Match = Match{
 		Rule: r.id, Title: r.title, Severity: cmp.Or(f.severity, r.severity), Confidence: cmp.Or(f.confidence, r.confidence),
 		Offset: v.position(f.start), Encoding: v.encoding, Fingerprint: s.engine.fingerprint(value),

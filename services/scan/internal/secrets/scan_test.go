@@ -324,12 +324,16 @@ func FuzzScan(f *testing.F) {
 		if testdata.Race && i%32 != 0 {
 			continue
 		}
-		plainly := []byte(k[1] + k[2])
-		f.Add(plainly, uint32(i))
-		f.Add([]byte("\x00"+k[1]+k[2]+"\\n"+k[2]), uint32(chunkSize+lookBehind-i))
-		f.Add([]byte(base64.StdEncoding.EncodeToString(plainly)), uint32(chunkSize-i))
-		f.Add(wideOf(plainly), uint32(chunkSize+i))
-		f.Add([]byte(base64.StdEncoding.EncodeToString(wideOf(plainly))), uint32(i))
+		plainly := k[1] + k[2]
+		forms := []string{
+			plainly,
+			"\x00" + plainly + "\\n" + k[2],
+			base64.StdEncoding.EncodeToString([]byte(plainly)),
+			strings.TrimSuffix(string(wideOf([]byte(plainly))), "\x00"), // cut in a character
+			base64.StdEncoding.EncodeToString(wideOf([]byte(plainly))),
+		}
+		near := []int{0, chunkSize + lookBehind - i, chunkSize - i, chunkSize + i}
+		f.Add([]byte(forms[i%len(forms)]), uint32(near[i%len(near)]))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, padding uint32) {
 		if len(data) > 4<<10 {
