@@ -195,11 +195,8 @@ const phases = 4
 // phasesOf has a bit for each phase in which 8 characters may be of the
 // base64 of ASCII.
 func phasesOf(chars []byte) byte {
-	of := byte(1<<phases - 1)
-	for i, c := range chars {
-		of &= asciiPhases[i%4][c]
-	}
-	return of
+	t := &asciiPhases
+	return t[0][chars[0]] & t[1][chars[1]] & t[2][chars[2]] & t[3][chars[3]] & t[0][chars[4]] & t[1][chars[5]] & t[2][chars[6]] & t[3][chars[7]]
 }
 
 // firstBits has bit k set if at place k of a group the character would set
