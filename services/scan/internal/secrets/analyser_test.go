@@ -189,7 +189,7 @@ func TestInTests(t *testing.T) {
 	for path, want := range map[string]bool{
 		"a/test/b.env": true, "a/testdata/b": true, "x/test-fixtures/root/key.pem": true, "keys_test_data.go": true,
 		"src/LoginTest.java": true, "src/__tests__/a.js": true, "a.test.ts": true, "docs/a.yaml": true, "README.md": true,
-		"app.tgz!package/examples/x": true, "spec/a.rb": true,
+		"app.tgz!package/examples/x": true, "spec/a.rb": true, "pkg/testutils/key.go": true,
 		"latest/a": false, "contest.go": false, "src/attestation.go": false, "spec.json": false, "api/docs.go": false,
 		"test-utils-1.0.tgz!package/index.js": false, "out.tar!tests.zip!a/b.env": false, "": false, "!": false,
 	} {

@@ -23,7 +23,9 @@ func inTests(path string) bool {
 }
 
 var (
-	testWords = set("test tests testing testdata tester fixture fixtures mock mocks example examples sample samples")
+	testWords = set(`test tests testing tester fixture fixtures mock mocks example examples sample samples
+		testapp testcase testcases testcerts testdata testenv testfiles testhelper testhelpers testkeys testkit testlib testonly
+		testserver testsuite testutil testutils functest e2etest`)
 	testDirs  = set("spec specs e2e doc docs documentation")
 	documents = set(".md .mdx .rst .adoc")
 )
