@@ -7,7 +7,7 @@ import "golang.org/x/sys/cpu"
 // With AVX-512's VBMI one instruction looks bytes up in a table for all of
 // ASCII. Without it, tables are for halves of bytes.
 var (
-	hasTables = cpu.X86.HasAVX512VBMI && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ
+	hasTables = cpu.X86.HasAVX512VBMI && cpu.X86.HasAVX512BW
 	inHalves  = !hasTables && cpu.X86.HasAVX2
 )
 

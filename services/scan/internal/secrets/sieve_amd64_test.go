@@ -68,7 +68,7 @@ func siftable(random *rand.Rand, anchors []*anchor) []byte {
 	}
 	for range 20 {
 		at := random.IntN(stride - 40)
-		base64.StdEncoding.Encode(text[at:at+40], text[at:at+30])
+		copy(text[at:at+40], base64.StdEncoding.EncodeToString(text[at:at+30]))
 	}
 	for range 20 {
 		at := random.IntN(stride - 40)
