@@ -24,7 +24,7 @@ type index struct {
 	// byHash has the places of each hash of a window, those of hash n from
 	// first[n] to first[n+1]. Anchors of two bytes are in short.
 	byHash []uint16
-	first  [hashes + 1]uint32
+	first  [hashValues + 1]uint32
 	short  []uint16
 }
 
@@ -62,15 +62,15 @@ func newIndex(anchors []*anchor) *index {
 		x.byHash = append(x.byHash, e.place)
 		x.first[e.hash+1]++
 	}
-	for h := range hashes {
+	for h := range hashValues {
 		x.first[h+1] += x.first[h]
 	}
 	return x
 }
 
-const hashes = 1 << 13
+const hashValues = 1 << 13
 
-// hash of a window does not tell cases apart.
+// hash of a window, below hashValues. It does not tell cases apart.
 func hash(window uint32) uint32 { return (window | 0x20202020) * 0x9E3779B1 >> 19 }
 
 // hashes are those of the windows in which the place may be: several if what
@@ -177,7 +177,10 @@ const maxLiteral = 64
 // there.
 func (a *anchor) followed(text []byte) bool {
 	n := len(a.literal)
-	return len(text) > n && (a.behind == nil || a.behind[text[n]]) || len(text) == n && a.behind == nil
+	if a.behind == nil {
+		return len(text) >= n
+	}
+	return len(text) > n && a.behind[text[n]]
 }
 
 func (a *anchor) begins(text []byte) bool {
