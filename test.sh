@@ -39,9 +39,10 @@ step modules outside the workspace: the object store, the plug-in for PKCS#11 to
 )
 
 # Passphrases are hashed for as long as a person may wait, a key is rotated
-# forty times, thousands of packages are corrupted: work without concurrency,
-# which under the race detector takes minutes.
-slow='TestKilledWhileRotating|TestEncrypt|TestScripts/keygen|TestCorruptions'
+# forty times, thousands of packages are corrupted, commands run one after
+# another: work without concurrency, which under the race detector takes minutes.
+slow='TestKilledWhileRotating|TestEncrypt|TestCorruptions'
+slow+='|TestScripts/(again|audit|decide|key|names|replay|sbom|scan|secrets|sign|verdict|verify)'
 step go test -race
 go test -race -timeout 20m -skip "$slow" work
 
