@@ -14,7 +14,6 @@ const (
 	everyBlock   = 16 << 10 // together at most, and for rules without keywords
 	windowBefore = 256
 	windowAfter  = 1 << 10 // a match that is longer may not be found
-	maxTogether  = 1000    // matches
 )
 
 // activeRules are the custom rules that apply to one stream.
@@ -133,7 +132,7 @@ func (s *stream) everywhere(text []byte, from, limit int) {
 func (s *stream) match(c *customRule, text []byte, at, size int, v view) {
 	from, to := max(0, at-windowBefore), min(len(text), at+size+windowAfter)
 	window := text[from:to]
-	for _, m := range c.pattern.FindAllSubmatchIndex(window, maxTogether) {
+	for _, m := range c.pattern.FindAllSubmatchIndex(window, -1) {
 		start, end := m[2*c.group], m[2*c.group+1]
 		if c.group == 0 {
 			for g := 2; g < len(m); g += 2 { // the first group that took part, as gitleaks has it
